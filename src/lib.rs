@@ -1,0 +1,5 @@
+//! Wharf: a reverse-proxy API gateway in front of Docker microservices.
+//!
+//! The modules stand in one order; each may use only those above it (`docs/architecture.md`).
+#![forbid(unsafe_code)]
+
