@@ -3,3 +3,5 @@
 //! The modules stand in one order; each may use only those above it (`docs/architecture.md`).
 #![forbid(unsafe_code)]
 
+pub mod value;
+pub mod failure;
