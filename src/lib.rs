@@ -5,3 +5,4 @@
 
 pub mod value;
 pub mod failure;
+pub mod http;
