@@ -6,3 +6,4 @@
 pub mod value;
 pub mod failure;
 pub mod http;
+pub mod upstream;
