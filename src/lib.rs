@@ -7,3 +7,4 @@ pub mod value;
 pub mod failure;
 pub mod http;
 pub mod upstream;
+pub mod telemetry;

@@ -1,0 +1,122 @@
+//! Time stamps of log lines: RFC 3339 in UTC with milliseconds, worked out once a second.
+
+use std::time::{Duration, SystemTime};
+
+use super::digits::{digits, four_digits};
+
+/// The last second of the year 9999, the last that RFC 3339 can say.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+const DAY: u64 = 86_400;
+
+/// Remembers the text of the second it was last asked for.
+#[derive(Debug)]
+pub(super) struct Clock {
+    second: u64,
+    text: [u8; TEXT.len()],
+}
+
+const TEXT: &[u8; 20] = b"1970-01-01T00:00:00.";
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock { second: 0, text: *TEXT }
+    }
+}
+
+impl Clock {
+    /// Appends `at`; what lies before 1970 is shown as its beginning.
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, at: SystemTime) {
+        let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let second = since_epoch.as_secs().min(LAST_SECOND);
+        if second != self.second {
+            self.second = second;
+            self.text = text_of(second);
+        }
+        let [_, a, b, c] = four_digits(since_epoch.subsec_millis());
+        out.extend_from_slice(&self.text);
+        out.extend_from_slice(&[a, b, c, b'Z']);
+    }
+}
+
+fn text_of(second: u64) -> [u8; TEXT.len()] {
+    let (year, month, day) = date_of(second / DAY);
+    let of_day = second % DAY;
+    let mut text = *TEXT;
+    digits(&mut text[..4], year);
+    digits(&mut text[5..7], month);
+    digits(&mut text[8..10], day);
+    digits(&mut text[11..13], of_day / 3600);
+    digits(&mut text[14..16], of_day / 60 % 60);
+    digits(&mut text[17..19], of_day % 60);
+    text
+}
+
+/// Year, month and day of a day counted from 1970, both of these from 1.
+fn date_of(mut day: u64) -> (u64, u64, u64) {
+    // Whole cycles of 400 years first, so that the walk over years is short.
+    const CYCLE: u64 = 146_097;
+    let mut year = 1970 + day / CYCLE * 400;
+    day %= CYCLE;
+    while day >= days_in(year) {
+        day -= days_in(year);
+        year += 1;
+    }
+    let february = if days_in(year) == 366 { 29 } else { 28 };
+    let mut month = 1;
+    for days in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if day < days {
+            break;
+        }
+        day -= days;
+        month += 1;
+    }
+    (year, month, day + 1)
+}
+
+fn days_in(year: u64) -> u64 {
+    if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) { 366 } else { 365 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(clock: &mut Clock, ms: u64) -> String {
+        let mut out = Vec::new();
+        clock.write(&mut out, SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn known_moments_are_shown_as_such() {
+        let clock = &mut Clock::default();
+        assert_eq!(stamp(clock, 0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(stamp(clock, 951_782_399_999), "2000-02-28T23:59:59.999Z");
+        assert_eq!(stamp(clock, 951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(stamp(clock, 1_767_323_045_678), "2026-01-02T03:04:05.678Z");
+        assert_eq!(stamp(clock, 4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+        assert_eq!(stamp(clock, LAST_SECOND * 1000), "9999-12-31T23:59:59.000Z");
+        assert_eq!(stamp(clock, LAST_SECOND * 2000), "9999-12-31T23:59:59.000Z");
+    }
+
+    #[test]
+    fn every_day_of_four_hundred_years_follows_the_one_before() {
+        let mut last = date_of(0);
+        for day in 1..146_097 + 400 {
+            let (year, month, date) = date_of(day);
+            let next_date = (year, month, date) == (last.0, last.1, last.2 + 1);
+            let next_month = (year, month, date) == (last.0, last.1 + 1, 1) && last.2 >= 28;
+            let next_year = (year, month, date) == (last.0 + 1, 1, 1) && last.1 == 12 && last.2 == 31;
+            assert!(next_date || next_month || next_year, "{last:?} then {:?}", (year, month, date));
+            last = (year, month, date);
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_is_followed() {
+        let clock = &mut Clock::default();
+        assert_eq!(stamp(clock, 5_000), "1970-01-01T00:00:05.000Z");
+        assert_eq!(stamp(clock, 4_001), "1970-01-01T00:00:04.001Z");
+    }
+}

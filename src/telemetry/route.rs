@@ -1,0 +1,130 @@
+//! What is counted for one route: its requests, how long they took, what they moved, why they failed.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::failure::Failure;
+
+use super::cells::{Count, Level, PerWorker};
+use super::histogram::{Histogram, Observed};
+use super::series::Series;
+use crate::http::method::Method;
+
+/// The counts of one route. It outlives a reload that keeps the route. A route that has seen no request costs 16 bytes
+/// per worker.
+#[derive(Debug)]
+pub struct RouteStats {
+    cells: PerWorker<RouteCells>,
+}
+
+/// One exchange, over.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished {
+    /// The number of the listener it came in by, as in [`super::ListenerScene::id`].
+    pub listener: u16,
+    pub method: Method,
+    /// The status the client got, or would have got.
+    pub code: u16,
+    /// From the first byte of the request to the last of the response.
+    pub duration: Duration,
+    /// Body bytes taken from the client.
+    pub bytes_in: u64,
+    /// Body bytes handed to the client.
+    pub bytes_out: u64,
+    pub failure: Option<Failure>,
+}
+
+#[derive(Debug, Default)]
+struct RouteCells {
+    in_flight: Level,
+    bytes_in: Count,
+    bytes_out: Count,
+    duration: Histogram,
+    requests: Series<1>,
+    failures: OnceLock<Box<[Count; Failure::ALL.len()]>>,
+}
+
+impl RouteStats {
+    /// Nothing counted yet, with room for workers `0..workers`.
+    pub fn new(workers: usize) -> RouteStats {
+        RouteStats { cells: PerWorker::new(workers) }
+    }
+
+    /// A request found this route. `finish` follows on the same worker, whatever way the request ends.
+    pub fn begin(&self, worker: usize) {
+        self.cells.get(worker).in_flight.add(1);
+    }
+
+    /// The request that `begin` announced is over.
+    pub fn finish(&self, worker: usize, finished: &Finished) {
+        let Finished { listener, method, code, duration, bytes_in, bytes_out, failure } = *finished;
+        let cells = self.cells.get(worker);
+        cells.in_flight.add(-1);
+        cells.bytes_in.add(bytes_in);
+        cells.bytes_out.add(bytes_out);
+        cells.duration.observe(duration);
+        cells.requests.count(0, Key { listener, method, code }.pack());
+        if let Some(failure) = failure {
+            cells.failures.get_or_init(Box::default)[failure as usize].add(1);
+        }
+    }
+
+    /// Whether no request ever found this route.
+    pub(super) fn is_unused(&self) -> bool {
+        self.cells.is_unused()
+    }
+
+    pub(super) fn in_flight(&self) -> i64 {
+        self.cells.iter().map(|cells| cells.in_flight.get()).sum()
+    }
+
+    pub(super) fn bytes_in(&self) -> u64 {
+        self.cells.iter().map(|cells| cells.bytes_in.get()).sum()
+    }
+
+    pub(super) fn bytes_out(&self) -> u64 {
+        self.cells.iter().map(|cells| cells.bytes_out.get()).sum()
+    }
+
+    pub(super) fn duration(&self) -> Observed {
+        Observed::merged(self.cells.iter().map(|cells| &cells.duration))
+    }
+
+    /// Requests by listener, method and status; the second value is what exceeded [`super::series::KEYS_MAX`].
+    pub(super) fn requests(&self) -> (BTreeMap<Key, u64>, u64) {
+        let mut merged = BTreeMap::new();
+        for (key, count) in self.cells.iter().flat_map(|cells| cells.requests.iter()) {
+            *merged.entry(Key::unpack(key)).or_default() += count;
+        }
+        (merged, self.cells.iter().map(|cells| cells.requests.overflow()).sum())
+    }
+
+    /// How often it failed with `failure`.
+    pub(super) fn failed(&self, failure: Failure) -> u64 {
+        self.cells.iter().filter_map(|cells| cells.failures.get()).map(|counts| counts[failure as usize].get()).sum()
+    }
+}
+
+/// What tells one series of `http_requests_total` from another, the route aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) listener: u16,
+    pub(super) method: Method,
+    pub(super) code: u16,
+}
+
+impl Key {
+    /// Never 0: the top bit is set.
+    fn pack(self) -> u64 {
+        1 << 63 | u64::from(self.listener) << 32 | (self.method as u64) << 16 | u64::from(self.code)
+    }
+
+    fn unpack(packed: u64) -> Key {
+        Key {
+            listener: (packed >> 32) as u16,
+            method: Method::ALL.get((packed >> 16) as u16 as usize).copied().unwrap_or(Method::Other),
+            code: packed as u16,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Counts by key, in a list that only grows: its one writer appends without a lock, readers walk it at any time.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::cells::Count;
+
+/// How many keys one list holds. What comes after is counted together, so that an origin that makes up status codes
+/// can neither fill the memory nor lengthen the walk without end.
+pub(crate) const KEYS_MAX: usize = 128;
+
+/// Keys per chunk: with the link a chunk is one cache line.
+const CHUNK: usize = 3;
+
+/// Counts by key, spread over `LISTS` lists to keep each short. Keys are never 0.
+#[derive(Debug)]
+pub(crate) struct Series<const LISTS: usize> {
+    lists: [OnceLock<Box<Chunk>>; LISTS],
+    overflow: Count,
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    slots: [Slot; CHUNK],
+    next: OnceLock<Box<Chunk>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    key: AtomicU64,
+    count: Count,
+}
+
+impl<const LISTS: usize> Default for Series<LISTS> {
+    fn default() -> Self {
+        Series { lists: [const { OnceLock::new() }; LISTS], overflow: Count::default() }
+    }
+}
+
+impl<const LISTS: usize> Series<LISTS> {
+    /// Counts one more of `key`, which lives in the list `hint % LISTS`.
+    pub(crate) fn count(&self, hint: usize, key: u64) {
+        let mut link = &self.lists[hint % LISTS];
+        for _ in 0..KEYS_MAX.div_ceil(CHUNK) {
+            let chunk = link.get_or_init(Box::default);
+            for slot in &chunk.slots {
+                let found = slot.key.load(Ordering::Relaxed);
+                if found == key {
+                    return slot.count.add(1);
+                }
+                if found == 0 {
+                    slot.count.add(1);
+                    // Published last: whoever sees the key sees its first count.
+                    return slot.key.store(key, Ordering::Release);
+                }
+            }
+            link = &chunk.next;
+        }
+        self.overflow.add(1);
+    }
+
+    /// Every key with its count; no key twice.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.lists.iter().flat_map(|list| {
+            let chunks = std::iter::successors(list.get(), |chunk| chunk.next.get());
+            chunks.flat_map(|chunk| &chunk.slots).map_while(|slot| {
+                let key = slot.key.load(Ordering::Acquire);
+                (key != 0).then(|| (key, slot.count.get()))
+            })
+        })
+    }
+
+    /// What found no place among the keys.
+    pub(crate) fn overflow(&self) -> u64 {
+        self.overflow.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_one_cache_line() {
+        assert_eq!(size_of::<Chunk>(), 64);
+    }
+
+    #[test]
+    fn each_key_is_counted_apart() {
+        let series = Series::<4>::default();
+        for round in 1..=20u64 {
+            for key in 1..=round {
+                series.count(key as usize, key);
+            }
+        }
+        let mut seen: Vec<_> = series.iter().collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (1..=20).map(|key| (key, 21 - key)).collect::<Vec<_>>());
+        assert_eq!(series.overflow(), 0);
+    }
+
+    #[test]
+    fn keys_beyond_the_limit_are_counted_together_and_known_keys_go_on() {
+        let series = Series::<1>::default();
+        for key in 1..=1_000 {
+            series.count(0, key);
+        }
+        series.count(0, 1);
+        let kept = series.iter().count();
+        assert!((KEYS_MAX..KEYS_MAX + CHUNK).contains(&kept));
+        assert_eq!(series.overflow(), 1_000 - kept as u64);
+        assert_eq!(series.iter().next(), Some((1, 2)));
+    }
+
+    #[test]
+    fn a_reader_never_sees_a_key_without_its_count() {
+        let series = Series::<2>::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..=100).for_each(|key| series.count(key as usize, key)));
+            while series.iter().count() < 100 {
+                assert!(series.iter().all(|(_, count)| count == 1));
+            }
+        });
+    }
+}
