@@ -8,3 +8,4 @@ pub mod failure;
 pub mod http;
 pub mod upstream;
 pub mod telemetry;
+pub mod config;

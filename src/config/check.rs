@@ -1,0 +1,191 @@
+//! What no section can see alone: names that are nowhere defined, addresses and routes that collide.
+
+use super::reading::Reading;
+use super::{ActionConfig, Diagnostic, Document, RouteConfig, Spanned, suggest};
+use crate::value::{EndpointAddress, ListenAddress};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+/// The most listeners. Each costs every worker thread a descriptor.
+const LISTENERS_MAX: usize = 1000;
+
+/// Complains about everything that is wrong between sections.
+pub(super) fn document(document: &Document, reading: &Reading<'_>) {
+    addresses(document, reading);
+    endpoints(document, reading);
+    names(document, reading);
+    route_names(document, reading);
+    same_matches(document, reading);
+    answers(document, reading);
+    // Beside errors, what looks unused is mostly what they made so.
+    if reading.complaints() == 0 {
+        unused_upstreams(document, reading);
+    }
+}
+
+fn addresses(document: &Document, reading: &Reading<'_>) {
+    let listeners = document.listeners.entries();
+    if let Some((name, _)) = listeners.get(LISTENERS_MAX) {
+        reading.tell(Diagnostic::error(name.at, format!("there are more than {LISTENERS_MAX} listeners")));
+        return;
+    }
+    let mut taken: Vec<(&str, &Spanned<ListenAddress>)> = Vec::with_capacity(listeners.len() + 1);
+    let admin = document.admin.iter().map(|admin| ("admin", &admin.address));
+    for (name, address) in listeners.iter().map(|(name, listener)| (&*name.value, &listener.address)).chain(admin) {
+        match taken.iter().find(|(_, other)| other.collides_with(address)) {
+            Some((other_name, other)) => reading.tell(
+                Diagnostic::error(address.at, format!("`{}` is taken already", address.value))
+                    .other(other.at, format!("by `{other_name}`"))
+                    .hint("one address serves all hosts: leave one of the two out, or give it another port"),
+            ),
+            None => taken.push((name, address)),
+        }
+    }
+    if let Some(admin) = &document.admin
+        && !admin.address.is_local()
+    {
+        reading.tell(
+            Diagnostic::error(admin.address.at, "the admin address can be reached from other machines")
+                .label("not loopback")
+                .hint("access tokens are not built yet: write for example `127.0.0.1:9900` or `unix:/run/wharf/admin.sock`"),
+        );
+    }
+}
+
+fn endpoints(document: &Document, reading: &Reading<'_>) {
+    for (_, upstream) in document.upstreams.iter() {
+        let mut seen: HashMap<&EndpointAddress, &Spanned<EndpointAddress>> = HashMap::new();
+        for endpoint in &upstream.endpoints {
+            if let Some(first) = seen.insert(&endpoint.address.value, &endpoint.address) {
+                let message = format!("the endpoint `{}` is listed twice", endpoint.address.value);
+                reading.tell(
+                    Diagnostic::error(endpoint.address.at, message)
+                        .other(first.at, "the first time")
+                        .hint("give it a `weight` to send it more requests"),
+                );
+            }
+        }
+    }
+}
+
+/// Every upstream and listener that a route names exists.
+fn names(document: &Document, reading: &Reading<'_>) {
+    for route in &document.routes {
+        if let ActionConfig::Upstream(name) = &route.action
+            && !document.upstreams.knows(name)
+        {
+            let mut diagnostic = Diagnostic::error(name.at, format!("no upstream named `{}`", shown(name)))
+                .label(format!("used by route `{}`", shown(&route.name())));
+            if !reading.is_full() {
+                diagnostic.hint = suggest::hint(name, document.upstreams.names());
+            }
+            reading.tell(match diagnostic.hint {
+                None if document.upstreams.is_empty() => diagnostic.hint("define it below `upstreams:`"),
+                _ => diagnostic,
+            });
+        }
+        let mut seen: HashSet<&str> = HashSet::new();
+        for name in route.listeners.iter().flatten() {
+            if !document.listeners.knows(name) {
+                let mut diagnostic = Diagnostic::error(name.at, format!("no listener named `{}`", shown(name)))
+                    .label(format!("used by route `{}`", shown(&route.name())));
+                if !reading.is_full() {
+                    diagnostic.hint = suggest::hint(name, document.listeners.names());
+                }
+                reading.tell(diagnostic);
+            } else if !seen.insert(name) {
+                reading.tell(Diagnostic::error(name.at, format!("the listener `{}` is listed twice", name.value)));
+            }
+        }
+    }
+}
+
+/// Names tell routes apart in logs and metrics, so no two routes share one, written or not.
+fn route_names(document: &Document, reading: &Reading<'_>) {
+    // Sorted by a hash: names that are not written need not all lie in memory at once.
+    let hash = BuildHasherDefault::<DefaultHasher>::default();
+    let sound = document.routes.iter().filter(|route| route.sound);
+    let mut routes: Vec<(u64, &RouteConfig)> = sound.map(|route| (hash.hash_one(route.name()), route)).collect();
+    routes.sort_by_key(|(hash, _)| *hash);
+    for pair in routes.windows(2) {
+        let [(hash, other), (next_hash, route)] = *pair else { continue };
+        if hash != next_hash || route.name() != other.name() || collide(route, other) {
+            continue;
+        }
+        let place = |route: &RouteConfig| route.name.as_ref().map_or(reading.first_line(route.at), |name| name.at);
+        reading.tell(
+            Diagnostic::error(place(route), format!("two routes are called `{}`", shown(&route.name())))
+                .other(place(other), "the other one")
+                .hint("give one of them another `name`: logs and metrics tell routes apart by it"),
+        );
+    }
+}
+
+/// Two routes whose host and path are the same have equal rank: on a common listener neither would win.
+fn same_matches(document: &Document, reading: &Reading<'_>) {
+    let mut routes: Vec<&RouteConfig> = document.routes.iter().filter(|route| route.sound).collect();
+    routes.sort_by(|a, b| a.matches.cmp(&b.matches));
+    for same in routes.chunk_by(|a, b| a.matches == b.matches) {
+        for (i, route) in same.iter().enumerate().skip(1) {
+            // The nearest ones before suffice: with more than that there is an error already.
+            let before = &same[i.saturating_sub(LISTENERS_MAX)..i];
+            let Some(other) = before.iter().find(|other| collide(route, other)) else { continue };
+            reading.tell(
+                Diagnostic::error(reading.first_line(route.at), "two routes take the same requests")
+                    .label(format!("route `{}`", shown(&route.name())))
+                    .other(reading.first_line(other.at), format!("route `{}`", shown(&other.name())))
+                    .hint("give them different hosts, paths or listeners, or leave one out"),
+            );
+        }
+    }
+}
+
+/// Whether one request could match both at the same rank.
+fn collide(a: &RouteConfig, b: &RouteConfig) -> bool {
+    let on_a_common_listener = match (&a.listeners, &b.listeners) {
+        (Some(a), Some(b)) => a.iter().any(|name| b.contains(name)),
+        _ => true,
+    };
+    on_a_common_listener && a.matches == b.matches
+}
+
+/// Statuses that end at their head have no body to send.
+fn answers(document: &Document, reading: &Reading<'_>) {
+    for route in &document.routes {
+        if let ActionConfig::Respond(respond) = &route.action
+            && matches!(respond.status, 204 | 205 | 304)
+            && !respond.body.is_empty()
+        {
+            let message = format!("a response with status {} has no body", respond.status);
+            reading.tell(
+                Diagnostic::error(reading.first_line(route.at), message)
+                    .hint("leave `body` out, or write another status"),
+            );
+        }
+    }
+}
+
+fn unused_upstreams(document: &Document, reading: &Reading<'_>) {
+    let used: HashSet<&str> = document
+        .routes
+        .iter()
+        .filter_map(|route| match &route.action {
+            ActionConfig::Upstream(name) => Some(&*name.value),
+            _ => None,
+        })
+        .collect();
+    for (name, _) in document.upstreams.entries() {
+        if !used.contains(&*name.value) {
+            reading.tell(Diagnostic::warning(name.at, format!("no route uses the upstream `{}`", name.value)));
+        }
+    }
+}
+
+/// Names from the document within messages: no longer than one line wants.
+fn shown(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(80) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
+        None => Cow::Borrowed(name),
+    }
+}

@@ -1,0 +1,128 @@
+//! `section!`: one declaration from which come a section's type, its reader and its page of the manual.
+
+/// Declares a section: a struct whose fields carry their key, reader and what holds when the key is left out.
+/// The doc comments are the manual.
+macro_rules! section {
+    (
+        $name:literal,
+        $(#[doc = $manual:literal])*
+        $(#[derive($($derive:ident),*)])?
+        pub struct $type:ident {
+            $(
+                $(#[doc = $doc:literal])*
+                $key:literal => $field:ident: $field_type:ty, $presence:ident $(($($argument:tt)*))?;
+            )*
+        }
+        later [$($later:literal),* $(,)?]
+    ) => {
+        $(#[doc = $manual])*
+        #[derive(Debug $($(, $derive)*)?)]
+        pub struct $type {
+            $($(#[doc = $doc])* pub $field: $field_type,)*
+        }
+
+        impl $crate::config::section::Sectioned for $type {
+            const SECTION: $crate::config::section::Section = $crate::config::section::Section {
+                name: $name,
+                manual: concat!($($manual, "\n"),*),
+                keys: &[$(
+                    $crate::config::declare::section_key!(
+                        $key, concat!($($doc, "\n"),*), $presence $(($($argument)*))?
+                    ),
+                )*],
+                later: &[$($later),*],
+            };
+
+            fn read(
+                node: &$crate::config::node::Node<'_>,
+                owner: $crate::config::Span,
+                reading: &$crate::config::reading::Reading<'_>,
+            ) -> Option<Self> {
+                const SECTION: &$crate::config::section::Section =
+                    &<$type as $crate::config::section::Sectioned>::SECTION;
+                let fields = $crate::config::section::Fields::open(SECTION, node, owner, reading)?;
+                $(
+                    let $field = $crate::config::declare::section_field!(
+                        fields, $key, $presence $(($($argument)*))?
+                    );
+                )*
+                Some($type { $($field: $field?),* })
+            }
+        }
+    };
+}
+
+/// A row of the manual.
+macro_rules! section_key {
+    ($key:literal, $doc:expr, required($form:expr)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Required, None)
+    };
+    ($key:literal, $doc:expr, optional($form:expr)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Nothing, None)
+    };
+    ($key:literal, $doc:expr, default($form:expr, $default:literal)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Default($default), None)
+    };
+    ($key:literal, $doc:expr, section($type:ty)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, "section", "{ … }", Within, $type)
+    };
+    ($key:literal, $doc:expr, optional_section($type:ty)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, "section", "{ … }", Nothing, $type)
+    };
+    ($key:literal, $doc:expr, needed_section($type:ty, $example:literal)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, "section", $example, Required, $type)
+    };
+    ($key:literal, $doc:expr, named($type:ty)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, "sections by name", "{ NAME: { … } }", Required, $type)
+    };
+    ($key:literal, $doc:expr, optional_named($type:ty)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, "sections by name", "{ NAME: { … } }", Nothing, $type)
+    };
+    ($key:literal, $doc:expr, list($form:expr, $type:ty)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Required, $type)
+    };
+    (@ $key:literal, $doc:expr, $form:expr, $example:expr, $absent:ident $(($default:literal))?, None) => {
+        $crate::config::section::Key {
+            name: $key, form: $form, example: $example, manual: $doc, section: None,
+            absent: $crate::config::section::Absent::$absent $(($default))?,
+        }
+    };
+    (@ $key:literal, $doc:expr, $form:expr, $example:expr, $absent:ident, $type:ty) => {
+        $crate::config::section::Key {
+            name: $key, form: $form, example: $example, manual: $doc,
+            section: Some(&<$type as $crate::config::section::Sectioned>::SECTION),
+            absent: $crate::config::section::Absent::$absent,
+        }
+    };
+}
+
+/// The call that reads a field.
+macro_rules! section_field {
+    ($fields:ident, $key:literal, default($form:expr, $default:literal)) => {
+        $fields.or_default($key, &$form, $default)
+    };
+    ($fields:ident, $key:literal, list($form:expr, $type:ty)) => {
+        $fields.required($key, &$form)
+    };
+    ($fields:ident, $key:literal, section($type:ty)) => {
+        $fields.section::<$type>($key)
+    };
+    ($fields:ident, $key:literal, optional_section($type:ty)) => {
+        $fields.optional_section::<$type>($key)
+    };
+    // that it is missing is said by who reads the type, in its own words
+    ($fields:ident, $key:literal, needed_section($type:ty, $example:literal)) => {
+        $fields.optional_section::<$type>($key)
+    };
+    ($fields:ident, $key:literal, named($type:ty)) => {
+        $fields.named::<$type>($key)
+    };
+    ($fields:ident, $key:literal, optional_named($type:ty)) => {
+        $fields.optional_named::<$type>($key)
+    };
+    ($fields:ident, $key:literal, $presence:ident($form:expr)) => {
+        $fields.$presence($key, &$form)
+    };
+}
+
+pub(super) use {section, section_field, section_key};

@@ -1,0 +1,114 @@
+//! What is wrong, where, and what to write instead; and the report that gathers all of it.
+
+use super::render;
+use super::{Position, Source, Span};
+use crate::value::Complaint;
+use std::fmt;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The document cannot be used.
+    Error,
+    /// The document can be used, but probably says something other than what is meant.
+    Warning,
+}
+
+/// One thing that is wrong with a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Where.
+    pub at: Span,
+    /// How bad it is.
+    pub severity: Severity,
+    /// One sentence, in lower case and without a full stop.
+    pub message: String,
+    /// A few words beside the caret; may be empty.
+    pub label: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+    /// Other places that have to do with it, each with a few words.
+    pub others: Vec<(Span, String)>,
+}
+
+impl Diagnostic {
+    /// An error at a place.
+    pub fn error(at: Span, message: impl Into<String>) -> Self {
+        Diagnostic {
+            at,
+            severity: Severity::Error,
+            message: message.into(),
+            label: String::new(),
+            hint: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// A warning at a place.
+    pub fn warning(at: Span, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(at, message) }
+    }
+
+    /// A word's complaint, at the word's place.
+    pub fn complaint(at: Span, complaint: Complaint) -> Self {
+        Diagnostic { hint: complaint.hint, ..Diagnostic::error(at, complaint.message) }
+    }
+
+    /// The same with words beside the caret.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// The same with a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with another place.
+    pub fn other(mut self, at: Span, label: impl Into<String>) -> Self {
+        self.others.push((at, label.into()));
+        self
+    }
+}
+
+/// Everything that is wrong with one document, in the order of its lines.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The document.
+    pub source: Source,
+    /// What is wrong, first place first; at most [`Report::LONGEST`].
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many more errors were found than are kept.
+    pub omitted: usize,
+}
+
+impl Report {
+    /// The most diagnostics that are kept: a mistake made ten thousand times is one mistake.
+    pub const LONGEST: usize = 100;
+
+    /// Line and column of a diagnostic.
+    pub fn position(&self, diagnostic: &Diagnostic) -> Position {
+        self.source.position(diagnostic.at.start)
+    }
+
+    /// Whether there is an error among them.
+    pub fn has_errors(&self) -> bool {
+        self.omitted > 0 || self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// The report as text: message, place, source line, caret and hint of each; with colours for a terminal if asked.
+    pub fn render(&self, colour: bool) -> String {
+        render::report(self, colour)
+    }
+}
+
+/// Without colours.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Report {}

@@ -1,0 +1,115 @@
+//! The manual of the document, written from the very tables that read it.
+
+use super::section::Sectioned;
+use super::{Absent, Document, Section};
+use std::fmt::Write;
+
+/// `docs/reference/configuration.md`: every key with its meaning, form, default and an example.
+pub fn reference() -> String {
+    let mut out = String::from(
+        "# gateway.yaml\n\n\
+         Every key of the document: what it does, what may stand there, what holds when it is left out, and an example.\n\
+         This page is generated from the tables that read the document.\n\n\
+         Unknown keys, keys written twice and keys with nothing after them are errors. `${NAME}`, `${NAME:-default}` and\n\
+         `${NAME:?message}` in values are replaced from the environment when the document is read; `$${` is a plain `${`. They may\n\
+         stand in every value, also in numbers, durations and lists (one item each), but not in keys, so not in the names of listeners\n\
+         and upstreams.\n\n\
+         Under \"when left out\", a value is the default, \"an error\" means that the key is required, \"defaults of its keys\" that the\n\
+         section holds with its own defaults, and \"allowed\" that the meaning says what holds then. How changes take effect, and\n\
+         which need a restart, is in [operation.md](operation.md).\n\n\
+         Durations are written `250ms`, `5s`, `1m`, `2h`; sizes `10MiB`, `128KiB`, or a bare number of bytes; rates `500/s`.\n",
+    );
+    section(&mut out, "", &Document::SECTION);
+    out
+}
+
+fn section(out: &mut String, path: &str, this: &'static Section) {
+    let title = if path.is_empty() { "The document" } else { path };
+    let marks = if path.is_empty() { title.to_owned() } else { format!("`{title}`") };
+    let _ = write!(out, "\n## {marks}\n\n{}\n\n", flow(this.manual));
+    out.push_str("| key | value | when left out | meaning | example |\n|---|---|---|---|---|\n");
+    for key in this.keys {
+        let absent = match key.absent {
+            Absent::Required => "an error".to_owned(),
+            Absent::Default(text) => format!("`{text}`"),
+            Absent::Within => "defaults of its keys".to_owned(),
+            Absent::Nothing => "allowed".to_owned(),
+        };
+        let name = key.name;
+        let _ = writeln!(
+            out,
+            "| `{name}` | {} | {absent} | {} | `{name}: {}` |",
+            cell(key.form),
+            cell(&flow(key.manual)),
+            cell(key.example)
+        );
+    }
+    if !this.later.is_empty() {
+        let later: Vec<String> = this.later.iter().map(|key| format!("`{key}`")).collect();
+        let _ = writeln!(out, "\nKnown, but refused until something obeys them: {}.", later.join(", "));
+    }
+    for key in this.keys {
+        if let Some(within) = key.section {
+            let dot = if path.is_empty() { "" } else { "." };
+            let suffix = match key.form {
+                "section" => "",
+                "sections by name" => ".NAME",
+                _ => "[]",
+            };
+            section(out, &format!("{path}{dot}{}{suffix}", key.name), within);
+        }
+    }
+}
+
+/// A doc comment's lines as one.
+fn flow(manual: &str) -> String {
+    manual.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::section::{Key, Section};
+    use crate::config::{ActionConfig, parse};
+
+    /// A section with every key at the manual's example.
+    fn written(section: &Section, leave_out: &[&str]) -> String {
+        let pairs: Vec<String> = section
+            .keys
+            .iter()
+            .filter(|key| !leave_out.contains(&key.name))
+            .map(|key| format!("{}: {}", key.name, value(key)))
+            .collect();
+        format!("{{ {} }}", pairs.join(", "))
+    }
+
+    fn value(key: &Key) -> String {
+        match (key.form, key.section, key.name) {
+            ("section", Some(within), _) => written(within, &[]),
+            ("sections by name", Some(within), "listeners") => format!("{{ web: {} }}", written(within, &[])),
+            ("sections by name", Some(within), _) => format!("{{ app: {} }}", written(within, &[])),
+            (_, Some(route), "routes") => {
+                let one = |path: &str, action: &str| {
+                    let key = route.keys.iter().find(|key| key.name == action).map(value).unwrap_or_default();
+                    format!("{{ match: {{ path: {path} }}, {action}: {key} }}")
+                };
+                let full = written(route, &["redirect", "respond"]);
+                format!("[{full}, {}, {}]", one("/a", "redirect"), one("/b", "respond"))
+            }
+            _ => key.example.to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_example_of_the_manual_can_be_copied() {
+        let text = written(&Document::SECTION, &[]);
+        let document = parse("examples.yaml", &text).unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!(document.routes.len(), 3);
+        assert!(matches!(document.routes[1].action, ActionConfig::Redirect(_)));
+        assert_eq!(document.routes[0].name(), "app");
+    }
+}

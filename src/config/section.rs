@@ -1,0 +1,273 @@
+//! How a section of the document is declared: its keys once, from which come its type, its reader and its manual.
+
+use super::form::Form;
+use super::node::{Kind, Node};
+use super::reading::Reading;
+use super::{Diagnostic, Named, Span, Spanned, suggest};
+use crate::value::Complaint;
+
+/// One key of a section, as the manual shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// As written.
+    pub name: &'static str,
+    /// What may stand there, such as `a duration`; for a section within, its type's sentence.
+    pub form: &'static str,
+    /// A value to copy.
+    pub example: &'static str,
+    /// What holds when the key is left out.
+    pub absent: Absent,
+    /// The section that stands there, if one does.
+    pub section: Option<&'static Section>,
+    /// What it does: the field's doc comment.
+    pub manual: &'static str,
+}
+
+/// What holds when a key is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It may not be left out.
+    Required,
+    /// This value.
+    Default(&'static str),
+    /// The defaults of the keys within.
+    Within,
+    /// The feature is off, or something else says what holds; the manual tells.
+    Nothing,
+}
+
+/// A section: what it is called, its keys, and the keys of the language that have no part behind them yet.
+#[derive(Debug)]
+pub struct Section {
+    /// As in `a listener`.
+    pub name: &'static str,
+    /// What it is: the type's doc comment.
+    pub manual: &'static str,
+    /// In the order of the manual.
+    pub keys: &'static [Key],
+    /// Known keys that are refused, since nothing would obey them.
+    pub later: &'static [&'static str],
+}
+
+/// A type that is read from a section.
+pub(super) trait Sectioned: Sized {
+    /// Its keys.
+    const SECTION: Section;
+
+    /// Reads it. Complaints go to the reading; `None` when what is required is missing or wrong.
+    /// `owner` is where to point for what is missing.
+    fn read(node: &Node<'_>, owner: Span, reading: &Reading<'_>) -> Option<Self>;
+}
+
+/// The map of one section, its keys already checked.
+pub(super) struct Fields<'n, 's> {
+    section: &'static Section,
+    owner: Span,
+    reading: &'n Reading<'n>,
+    entries: &'n [(Node<'s>, Node<'s>)],
+}
+
+impl<'n, 's> Fields<'n, 's> {
+    /// Checks that the node is a map and complains about every key that is not of the section, and about empty values.
+    pub fn open(section: &'static Section, node: &'n Node<'s>, owner: Span, reading: &'n Reading<'n>) -> Option<Self> {
+        let Kind::Map(entries) = &node.kind else {
+            let name = section.name;
+            reading.tell(
+                Diagnostic::error(node.at, format!("{name} is a map, not {}", node.what()))
+                    .hint(format!("write for example `{}`", outline(section))),
+            );
+            return None;
+        };
+        for (key, value) in entries {
+            let Some(name) = key_text(key, reading) else { continue };
+            if section.keys.iter().any(|known| known.name == name) {
+                if matches!(value.kind, Kind::Empty) {
+                    reading.tell(
+                        Diagnostic::error(key.at, format!("`{name}` has no value"))
+                            .label("nothing after it")
+                            .hint("empty is not absent: write a value, or leave the key out"),
+                    );
+                }
+            } else if section.later.contains(&name) {
+                reading.tell(
+                    Diagnostic::error(key.at, format!("`{name}` is not built yet"))
+                        .hint("the key is part of the language, but nothing would obey it: leave it out"),
+                );
+            } else {
+                let mut diagnostic = Diagnostic::error(key.at, format!("{} has no key `{name}`", section.name));
+                if !reading.is_full() {
+                    diagnostic.hint = suggest::hint(name, section.keys.iter().map(|key| key.name));
+                }
+                reading.tell(diagnostic);
+            }
+        }
+        Some(Fields { section, owner, reading, entries })
+    }
+
+    /// The value of a key, unless it is left out or empty.
+    pub fn get(&self, name: &str) -> Option<&'n Node<'s>> {
+        self.entry(name).map(|(_, value)| value).filter(|value| !matches!(value.kind, Kind::Empty))
+    }
+
+    /// The key and its value, whatever stands there.
+    pub fn entry(&self, name: &str) -> Option<&'n (Node<'s>, Node<'s>)> {
+        self.entries.iter().find(|(key, _)| match &key.kind {
+            Kind::Text(text) => text == name,
+            _ => false,
+        })
+    }
+
+    /// A value that must be there.
+    pub fn required<T>(&self, name: &str, form: &Form<T>) -> Option<T> {
+        match self.get(name) {
+            Some(value) => (form.read)(value, self.reading),
+            None => {
+                self.missing(name, form.example);
+                None
+            }
+        }
+    }
+
+    /// A value that may be left out. What is wrong is complained about and then treated as left out.
+    pub fn optional<T>(&self, name: &str, form: &Form<T>) -> Option<Option<T>> {
+        Some(self.get(name).and_then(|value| (form.read)(value, self.reading)))
+    }
+
+    /// A value, or the default where it is left out or wrong.
+    pub fn or_default<T>(&self, name: &str, form: &Form<T>, default: &'static str) -> Option<T> {
+        let written = self.get(name).and_then(|value| (form.read)(value, self.reading));
+        written.or_else(|| {
+            let words = default.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            let text = |text: &'static str| Node { at: self.owner, kind: Kind::Text(text.into()) };
+            let node = match words {
+                Some(words) => Node {
+                    at: self.owner,
+                    kind: Kind::List(words.split(", ").filter(|word| !word.is_empty()).map(text).collect()),
+                },
+                None => text(default.trim_matches('"')),
+            };
+            (form.read)(&node, self.reading)
+        })
+    }
+
+    /// A section within; all its defaults where it is left out.
+    pub fn section<T: Sectioned>(&self, name: &str) -> Option<T> {
+        let none = Node { at: self.owner, kind: Kind::Map(Vec::new()) };
+        let written = self.get(name).and_then(|value| T::read(value, self.owner, self.reading));
+        written.or_else(|| T::read(&none, self.owner, self.reading))
+    }
+
+    /// A section within that is off unless written.
+    pub fn optional_section<T: Sectioned>(&self, name: &str) -> Option<Option<T>> {
+        Some(self.entry(name).and_then(|(key, value)| match value.kind {
+            Kind::Empty => None,
+            _ => T::read(value, key.at, self.reading),
+        }))
+    }
+
+    /// Sections by name, at least one of them.
+    pub fn named<T: Sectioned>(&self, name: &str) -> Option<Named<T>> {
+        self.missing(name, &format!("{{ NAME: {} }}", outline(&T::SECTION)));
+        self.optional_named(name)
+    }
+
+    /// Sections by name, or none. What is wrong with one is complained about; its name stays known.
+    pub fn optional_named<T: Sectioned>(&self, name: &str) -> Option<Named<T>> {
+        let mut named = Named::default();
+        let Some(node) = self.get(name) else { return Some(named) };
+        let what = T::SECTION.name;
+        let Kind::Map(entries) = &node.kind else {
+            self.reading.tell(
+                Diagnostic::error(node.at, format!("`{name}` holds names, each with {what}, not {}", node.what()))
+                    .hint(format!("write for example `{name}: {{ NAME: {} }}`", outline(&T::SECTION))),
+            );
+            return Some(named);
+        };
+        if entries.is_empty() {
+            self.reading.tell(
+                Diagnostic::error(node.at, format!("`{name}` is empty"))
+                    .hint(format!("write for example `{name}: {{ NAME: {} }}`", outline(&T::SECTION))),
+            );
+        }
+        for (key, value) in entries {
+            let Some(text) = key_text(key, self.reading) else { continue };
+            if let Err(complaint) = check_name(text) {
+                self.reading.tell(Diagnostic::complaint(key.at, complaint));
+            }
+            let label = Spanned { value: text.into(), at: key.at };
+            if let Kind::Empty = value.kind {
+                self.reading.tell(
+                    Diagnostic::error(key.at, format!("`{text}` has no value"))
+                        .label("nothing after it")
+                        .hint(format!("write for example `{text}: {}`", outline(&T::SECTION))),
+                );
+                named.declare(label, None);
+                continue;
+            }
+            named.declare(label, T::read(value, key.at, self.reading));
+        }
+        Some(named)
+    }
+
+    /// Complains that a key is missing, unless it is there and empty, which was said already.
+    pub fn missing(&self, name: &str, example: &str) {
+        if self.entry(name).is_some() {
+            return;
+        }
+        let at = self.reading.first_line(self.owner);
+        let diagnostic = Diagnostic::error(at, format!("{} needs `{name}`", self.section.name));
+        self.reading.tell(diagnostic.hint(format!("write for example `{name}: {example}`")));
+    }
+}
+
+/// A key's text. Keys are words; variables are not inserted into them.
+pub(super) fn key_text<'n>(key: &'n Node<'_>, reading: &'n Reading<'_>) -> Option<&'n str> {
+    match &key.kind {
+        Kind::Text(text) => Some(text),
+        Kind::Plain(at) => Some(reading.source.slice(*at)),
+        Kind::Empty | Kind::List(_) | Kind::Map(_) | Kind::Streamed => {
+            let diagnostic = Diagnostic::error(key.at, format!("a key is a word, not {}", key.what()));
+            reading.tell(diagnostic.hint("text that starts with `{`, `[`, `*` or `&` stands in quotes"));
+            None
+        }
+    }
+}
+
+/// Names end up in logs, in metrics and on command lines.
+pub(super) fn check_name(name: &str) -> Result<(), Complaint> {
+    const LONGEST: usize = 100;
+    if name.is_empty() || name.len() > LONGEST {
+        return Err(Complaint::new(format!("a name has 1 to {LONGEST} characters")));
+    }
+    if let Some(odd) = name.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.".contains(*c)) {
+        return Err(Complaint::new(format!("`{}` cannot stand in a name", odd.escape_debug()))
+            .hint("letters, digits, `-`, `_` and `.` make up a name"));
+    }
+    if name.starts_with('_') {
+        return Err(Complaint::new("names that start with `_` are the gateway's own"));
+    }
+    Ok(())
+}
+
+/// `{ address: … }`: what a section looks like, its required keys or else its first ones.
+fn outline(section: &Section) -> String {
+    let required: Vec<_> = section.keys.iter().filter(|key| key.absent == Absent::Required).collect();
+    let shown = if required.is_empty() { section.keys.iter().take(2).collect() } else { required };
+    let pairs: Vec<String> = shown.iter().map(|key| format!("{}: {}", key.name, key.example)).collect();
+    format!("{{ {} }}", pairs.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_hold_what_logs_and_metrics_can_show() {
+        for name in ["web", "user_service", "a.b-c", "9"] {
+            assert_eq!(check_name(name), Ok(()), "{name}");
+        }
+        for name in ["", "_none", "a b", "a/b", "ø", "a\"", &"x".repeat(101)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Text that nobody means well: cut off, mutated, enormous or crafted. It is read or refused, quickly and without a panic.
+
+use super::{environment, files, here};
+use proptest::prelude::*;
+use std::time::Instant;
+use wharf::config::{load, review};
+
+/// Longer than any of these documents takes, even unoptimised on a busy machine.
+const PATIENCE_S: u64 = 120;
+
+fn refuse(name: &str, text: &str) -> String {
+    let start = Instant::now();
+    let (document, report) = review(name, text, &environment);
+    assert!(document.is_none(), "{name} was accepted");
+    let shown = report.to_string();
+    assert!(start.elapsed().as_secs() < PATIENCE_S, "{name} took {:?}", start.elapsed());
+    assert!(shown.len() < 200_000, "{name} needs {} bytes to say what is wrong", shown.len());
+    shown
+}
+
+fn good() -> String {
+    std::fs::read_to_string(here().join("valid/everything_there_is.yaml")).expect("the document")
+}
+
+#[test]
+fn every_beginning_of_a_good_document_is_read_or_refused() {
+    let text = good();
+    for (end, _) in text.char_indices() {
+        let (document, report) = review("cut.yaml", &text[..end], &environment);
+        assert!(document.is_some() != report.has_errors());
+        let _ = report.to_string();
+    }
+}
+
+#[test]
+fn a_document_nobody_finished_says_so_in_one_screen() {
+    for path in files("valid") {
+        let text = std::fs::read_to_string(&path).expect("a readable file");
+        let shown = refuse("half.yaml", &text.chars().take(12).collect::<String>());
+        assert!(shown.lines().count() < 40, "{shown}");
+    }
+}
+
+#[test]
+fn bombs_are_defused() {
+    let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for i in 1..30 {
+        bomb += &format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(","));
+    }
+    let shown = refuse("bomb.yaml", &bomb);
+    assert!(shown.contains("expand to too much"), "{shown}");
+    for (name, text) in [
+        ("brackets.yaml", "[".repeat(200_000)),
+        ("braces.yaml", "{a: ".repeat(100_000)),
+        ("dashes.yaml", "- ".repeat(200_000)),
+        ("questions.yaml", "? ".repeat(200_000)),
+        ("steps.yaml", (0..2000).map(|i| format!("{}a:\n", " ".repeat(i))).collect()),
+    ] {
+        let shown = refuse(name, &text);
+        assert!(shown.contains(&format!("{name}:")), "{shown}");
+    }
+}
+
+#[test]
+fn ten_megabytes_are_no_trouble() {
+    const SIZE: usize = 10 << 20;
+    assert!(refuse("text.yaml", &format!("version: \"{}\"\n", "x".repeat(SIZE))).lines().all(|line| line.len() < 1000));
+    refuse("line.yaml", &"x".repeat(SIZE));
+    refuse("comment.yaml", &format!("# {}\n", "x".repeat(SIZE)));
+    refuse("newlines.yaml", &"\n".repeat(SIZE));
+    refuse("zeros.yaml", &"\0".repeat(SIZE));
+    let mistakes: String = (0..50_000).map(|i| format!("k{i}: 1\n")).collect();
+    assert!(refuse("mistakes.yaml", &mistakes).contains("more\n"));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_at_their_place() {
+    let path = std::env::temp_dir().join(format!("wharf-not-utf8-{}.yaml", std::process::id()));
+    std::fs::write(&path, b"version: 1\nthreads: \xff\xfe\n").expect("a file");
+    let report = load(&path).expect_err("no text");
+    std::fs::remove_file(&path).expect("the file is there");
+    assert!(report.to_string().contains(".yaml:2:10\n"), "{report}");
+    assert!(load(std::path::Path::new("/nowhere/gateway.yaml")).is_err());
+    assert!(load(std::path::Path::new("/")).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn no_mutation_of_a_good_document_makes_the_reader_panic(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let mut bytes = good().into_bytes();
+        for (index, byte) in changes {
+            let at = index.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let (document, report) = review("mutated.yaml", &text, &environment);
+        prop_assert!(document.is_some() != report.has_errors());
+        let _ = report.render(true);
+    }
+
+    #[test]
+    fn no_text_at_all_makes_the_reader_panic(text in "[-{}\\[\\]:,#&*!|>'\"%@`?~ \n\ta-e0-9$]{0,200}") {
+        let _ = review("noise.yaml", &text, &environment).1.to_string();
+    }
+}
