@@ -9,3 +9,4 @@ pub mod http;
 pub mod upstream;
 pub mod telemetry;
 pub mod config;
+pub mod table;
