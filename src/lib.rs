@@ -10,3 +10,4 @@ pub mod upstream;
 pub mod telemetry;
 pub mod config;
 pub mod table;
+pub mod proxy;

@@ -1,0 +1,215 @@
+//! One request's facts, from its head to its line in the log. Dropping it is the finish, which is so always reached.
+
+use super::client::Peer;
+use super::worker::{Snapshot, Worker};
+use crate::failure::Failure;
+use crate::http::clock::Moment;
+use crate::http::field::Class;
+use crate::http::method::Method;
+use crate::http::request::RequestHead;
+use crate::table::{Action, Route, Upstream};
+use crate::telemetry::{Finished, Record};
+use crate::upstream::InFlight;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// One request's facts.
+pub struct Exchange<'w> {
+    worker: &'w Worker,
+    place: Place,
+    listener: u16,
+    pub method: Method,
+    /// The client speaks HTTP/1.`minor`.
+    pub minor: u8,
+    /// The client's connection serves another request after this one.
+    pub keep: bool,
+    started: Moment,
+    /// The status sent; 0 as long as none was.
+    pub status: u16,
+    pub failure: Option<Failure>,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub attempts: u32,
+    pub request_id: RequestId,
+    /// Where the request is, or was last.
+    pub endpoint: Option<InFlight>,
+    pub upstream_status: Option<u16>,
+    pub connected_in: Option<Duration>,
+    pub header_in: Option<Duration>,
+    pub reused: bool,
+    /// What only the access log wants to know.
+    facts: Option<Box<LogFacts>>,
+}
+
+/// The route: in the table the request began with, or on its own when that table may go.
+enum Place {
+    InTable(Rc<Snapshot>, u32),
+    Alone(Arc<Route>),
+}
+
+/// The id that joins a request's traces.
+pub enum RequestId {
+    Own([u8; 32]),
+    /// Taken over from a trusted proxy.
+    Given(Box<[u8]>),
+}
+
+impl RequestId {
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            RequestId::Own(id) => id,
+            RequestId::Given(id) => id,
+        }
+    }
+}
+
+struct LogFacts {
+    client_ip: IpAddr,
+    /// Method, host, path with query, user agent and referer, one after the other.
+    text: Vec<u8>,
+    ends: [usize; 5],
+}
+
+impl<'w> Exchange<'w> {
+    /// Begins a request that found the route at `place` of the table in `snapshot`.
+    pub fn begin(worker: &'w Worker, snapshot: Rc<Snapshot>, place: u32, peer: &Peer) -> Exchange<'w> {
+        snapshot.table.route(place).stats.begin(worker.number);
+        Exchange {
+            worker,
+            place: Place::InTable(snapshot, place),
+            listener: peer.listener,
+            method: Method::Other,
+            minor: 1,
+            keep: false,
+            started: worker.clock.now(),
+            status: 0,
+            failure: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            attempts: 0,
+            request_id: RequestId::Own([b'0'; 32]),
+            endpoint: None,
+            upstream_status: None,
+            connected_in: None,
+            header_in: None,
+            reused: false,
+            facts: None,
+        }
+    }
+
+    pub fn route(&self) -> &Route {
+        match &self.place {
+            Place::InTable(snapshot, place) => snapshot.table.route(*place),
+            Place::Alone(route) => route,
+        }
+    }
+
+    /// The upstream that answers this route, if one does.
+    pub fn upstream(&self) -> Option<&Arc<Upstream>> {
+        match &self.route().action {
+            Action::Forward(upstream) => Some(upstream),
+            Action::Redirect { .. } | Action::Respond(_) | Action::Nothing => None,
+        }
+    }
+
+    /// Lets go of the table but for this request's route: a tunnel may outlive many tables.
+    pub fn leave_table(&mut self) {
+        if let Place::InTable(snapshot, place) = &self.place {
+            self.place = Place::Alone(Arc::clone(snapshot.table.route(*place)));
+        }
+    }
+
+    /// Keeps what the access log wants of the head.
+    pub fn note_head(&mut self, head: &RequestHead<'_, '_>, client_ip: IpAddr) {
+        if !self.worker.logs {
+            return;
+        }
+        let mut text = self.worker.buffers.take();
+        let agent = head.field(Class::UserAgent).unwrap_or(b"");
+        let referer = head.field(Class::Referer).unwrap_or(b"");
+        let parts = [head.method_token.as_bytes(), head.host.name, head.target.path_and_query, agent, referer];
+        let ends = parts.map(|part| {
+            text.extend_from_slice(part);
+            text.len()
+        });
+        self.facts = Some(Box::new(LogFacts { client_ip, text, ends }));
+    }
+
+    /// Keeps what there is to log of a head that could not be read.
+    pub fn note_peer(&mut self, peer: &Peer) {
+        if self.worker.logs {
+            self.facts = Some(Box::new(LogFacts { client_ip: peer.ip, text: Vec::new(), ends: [0; 5] }));
+        }
+    }
+
+    /// How long the exchange has lasted.
+    pub fn lasted(&self) -> Duration {
+        self.worker.clock.now().since(self.started)
+    }
+
+    fn log(&self, facts: &LogFacts) {
+        let part = |i: usize| {
+            let start = if i == 0 { 0 } else { facts.ends[i - 1] };
+            facts.text.get(start..facts.ends[i]).unwrap_or(b"")
+        };
+        let endpoint = self.endpoint.as_ref().map(InFlight::endpoint);
+        self.worker.log.borrow_mut().push(&Record {
+            at: SystemTime::now(),
+            request_id: self.request_id.as_bytes(),
+            client_ip: facts.client_ip,
+            method: part(0),
+            scheme: "http",
+            host: part(1),
+            path: part(2),
+            protocol: if self.minor == 0 { "HTTP/1.0" } else { "HTTP/1.1" },
+            status: self.status_or_failure(),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            duration: self.lasted(),
+            route: &self.route().name,
+            upstream: self.upstream().map(|u| &*u.pool.name),
+            endpoint: endpoint.map(|e| &*e.address),
+            attempts: self.attempts,
+            upstream_status: self.upstream_status,
+            upstream_connect: self.connected_in,
+            upstream_header: self.header_in,
+            reused: self.reused,
+            reason: self.failure,
+            user_agent: part(3),
+            referer: part(4),
+        });
+    }
+
+    fn status_or_failure(&self) -> u16 {
+        match (self.status, self.failure) {
+            (0, Some(failure)) => failure.status(),
+            (0, None) => Failure::ClientClosed.status(),
+            (status, _) => status,
+        }
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        if self.status == 0 && self.failure.is_none() {
+            // dropped in the middle: this request's task panicked, or the gateway stops and cuts it
+            self.failure = Some(if std::thread::panicking() { Failure::Internal } else { Failure::Draining });
+        }
+        if let Some(facts) = self.facts.take() {
+            self.log(&facts);
+            self.worker.buffers.give(facts.text);
+        }
+        let finished = Finished {
+            listener: self.listener,
+            method: self.method,
+            code: self.status_or_failure(),
+            duration: self.lasted(),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            failure: self.failure,
+        };
+        self.route().stats.finish(self.worker.number, &finished);
+    }
+}

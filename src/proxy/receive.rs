@@ -1,0 +1,365 @@
+//! From the client's bytes to a request that knows where it goes: read the head, find the route, admit or answer.
+
+use super::answer::{self, Terms};
+use super::buffers::READ_BYTES;
+use super::client::{Client, Peer, given_request_id};
+use super::exchange::{Exchange, RequestId};
+use super::head::{self, Origin};
+use super::worker::{Snapshot, Worker};
+use crate::failure::Failure;
+use crate::http::body::{Body, Encoding};
+use crate::http::clock::Moment;
+use crate::http::framing::Framing;
+use crate::http::method::Method;
+use crate::http::request::{Expect, Parsed, RequestHead, Space};
+use crate::http::transport::Downstream;
+use crate::http::{HeadLimits, ends_in};
+use crate::table::{Action, Found, Listener};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::io::ReadBuf;
+
+/// A rest of a body up to this size is read and dropped, so that the connection can be kept; beyond, it is closed.
+pub const DRAIN_BYTES_MAX: u64 = 64 * 1024;
+/// No place in the table: the request is counted under `_none`.
+const UNMATCHED: u32 = u32::MAX;
+
+/// What is read between two requests of a connection.
+pub struct Reading {
+    /// Bytes of the next request that came already.
+    pub held: Vec<u8>,
+    /// `held` has not been looked at since it grew.
+    pub fresh: bool,
+    /// When the head must be whole; set with its first byte.
+    pub deadline: Option<Moment>,
+    /// Requests that this connection has begun.
+    pub served: u32,
+}
+
+/// What came of reading.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a request and moved once: a box would be an allocation for each"
+)]
+pub enum Received<'w> {
+    /// Nothing to read, nothing held: the connection waits for its next request.
+    Idle,
+    /// The client closed.
+    Gone,
+    Request(Request<'w>),
+}
+
+/// A request, ready to go up or to be answered.
+pub struct Request<'w> {
+    pub exchange: Exchange<'w>,
+    /// The message for the upstream, or the answer for the client.
+    pub message: Vec<u8>,
+    /// The request's body, as far as it is not in `message`.
+    pub body: Body,
+    pub course: Course,
+    /// The client prefers JSON.
+    pub json: bool,
+}
+
+/// Where a request goes.
+pub enum Course {
+    Forward {
+        upgrade: Option<Box<[u8]>>,
+        expects_continue: bool,
+    },
+    /// The message is the answer.
+    Answer,
+}
+
+impl Reading {
+    /// Reads until a head is whole.
+    pub fn poll<'w, C: Downstream>(
+        &mut self,
+        client: &mut C,
+        peer: &Peer,
+        worker: &'w Worker,
+        cx: &mut Context<'_>,
+    ) -> Poll<Received<'w>> {
+        let snapshot = worker.snapshot();
+        let Some(listener) = snapshot.table.listeners.get(usize::from(peer.listener)) else {
+            return Poll::Ready(Received::Gone);
+        };
+        let mut scratch = worker.buffers.scratch();
+        loop {
+            let held = self.held.len();
+            scratch[..held].copy_from_slice(&self.held);
+            let mut len = held;
+            let fresh = std::mem::take(&mut self.fresh);
+            if !fresh {
+                let mut buf = ReadBuf::new(&mut scratch[held..held + READ_BYTES]);
+                match Pin::new(&mut *client).poll_read(cx, &mut buf) {
+                    Poll::Ready(Ok(())) if !buf.filled().is_empty() => len += buf.filled().len(),
+                    Poll::Ready(_) => return Poll::Ready(Received::Gone),
+                    Poll::Pending if held == 0 => return Poll::Ready(Received::Idle),
+                    Poll::Pending => return self.wait(client, peer, worker, listener, &snapshot, cx),
+                }
+            }
+            let bytes = &scratch[..len];
+            let seen = if fresh { 0 } else { held };
+            if seen == 0 || ends_in(bytes, seen) || len >= listener.limits.head.size {
+                match parse(bytes, peer, worker, &snapshot, listener, self) {
+                    Some(request) => return Poll::Ready(Received::Request(request)),
+                    None => self.hold(bytes),
+                }
+            } else {
+                self.hold(bytes);
+            }
+        }
+    }
+
+    fn hold(&mut self, bytes: &[u8]) {
+        self.held.clear();
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// Part of a head is there: the rest must come in time.
+    fn wait<'w, C: Downstream>(
+        &mut self,
+        client: &mut C,
+        peer: &Peer,
+        worker: &'w Worker,
+        listener: &Listener,
+        snapshot: &Rc<Snapshot>,
+        cx: &Context<'_>,
+    ) -> Poll<Received<'w>> {
+        let deadline = *self.deadline.get_or_insert_with(|| client.now() + listener.limits.header_timeout);
+        if deadline <= client.now() {
+            // empty lines alone are no request that an answer could be to; some clients send one behind a body
+            if self.held.iter().all(|b| matches!(b, b'\r' | b'\n')) {
+                return Poll::Ready(Received::Gone);
+            }
+            let request = refuse(Failure::ClientTimeout, peer, worker, snapshot);
+            return Poll::Ready(Received::Request(request));
+        }
+        client.set_deadline(deadline, cx);
+        Poll::Pending
+    }
+}
+
+/// Parses and prepares; `None` when the head is not whole.
+fn parse<'w>(
+    bytes: &[u8],
+    peer: &Peer,
+    worker: &'w Worker,
+    snapshot: &Rc<Snapshot>,
+    listener: &Listener,
+    reading: &mut Reading,
+) -> Option<Request<'w>> {
+    let mut space = Space::new();
+    let limits: HeadLimits = listener.limits.head;
+    match RequestHead::parse(bytes, &mut space, limits) {
+        Ok(Parsed::Partial) => None,
+        Ok(Parsed::Whole(head)) => {
+            reading.served += 1;
+            reading.deadline = None;
+            let rest = &bytes[head.len..];
+            let last = reading.served >= listener.limits.keepalive_requests || listener.limits.keepalive_timeout.0 == 0;
+            let keep = head.keep_alive && !last && !worker.draining.get();
+            let (request, used) = prepare(&head, rest, keep, peer, worker, snapshot, listener);
+            reading.held.clear();
+            reading.held.extend_from_slice(&rest[used..]);
+            reading.fresh = !reading.held.is_empty();
+            Some(request)
+        }
+        Err(failure) => {
+            reading.held.clear();
+            Some(refuse(failure, peer, worker, snapshot))
+        }
+    }
+}
+
+/// A head that cannot be read: answered, and the connection closed, since nobody knows where the next request begins.
+fn refuse<'w>(failure: Failure, peer: &Peer, worker: &'w Worker, snapshot: &Rc<Snapshot>) -> Request<'w> {
+    let mut exchange = Exchange::begin(worker, Rc::clone(snapshot), UNMATCHED, peer);
+    exchange.note_peer(peer);
+    exchange.request_id = RequestId::Own(worker.request_id());
+    let body = Body::new(Framing::None, Encoding::Raw);
+    let mut request = Request { exchange, message: worker.buffers.take(), body, course: Course::Answer, json: false };
+    request.fail(failure);
+    request
+}
+
+/// Decides what becomes of a request. Returns how many bytes of `rest` belong to it.
+fn prepare<'w>(
+    head: &RequestHead<'_, '_>,
+    rest: &[u8],
+    keep: bool,
+    peer: &Peer,
+    worker: &'w Worker,
+    snapshot: &Rc<Snapshot>,
+    listener: &Listener,
+) -> (Request<'w>, usize) {
+    let table = &snapshot.table;
+    let client = Client::of(peer, head, |ip| table.trusts(ip));
+    let found = find(head, peer, snapshot);
+    let place = if let Ok(place) = found { place } else { UNMATCHED };
+    let mut exchange = Exchange::begin(worker, Rc::clone(snapshot), place, peer);
+    exchange.method = head.method;
+    exchange.minor = head.minor;
+    exchange.keep = keep;
+    exchange.request_id = match given_request_id(head).filter(|_| client.trusted) {
+        Some(id) => RequestId::Given(id.into()),
+        None => RequestId::Own(worker.request_id()),
+    };
+    exchange.note_head(head, client.ip);
+    let encoding = if head.framing == Framing::Chunked { Encoding::Chunked } else { Encoding::Raw };
+    let mut request = Request {
+        exchange,
+        message: worker.buffers.take(),
+        body: Body::new(head.framing, encoding),
+        course: Course::Answer,
+        json: false,
+    };
+    let route = table.route(place);
+    let used = match (&route.action, found.and_then(|_| admit(head, route.max_body))) {
+        (Action::Forward(upstream), Ok(())) => {
+            let websocket = route.websocket && wants_websocket(head);
+            let origin = Origin {
+                client: &client,
+                peer,
+                arrival: &listener.arrival,
+                request_id: request.exchange.request_id.as_bytes(),
+                default_host: &upstream.pool.name,
+                upgrade: head.upgrade.filter(|_| websocket),
+            };
+            head::write(head, &origin, &mut request.message);
+            let used = request.take_body(rest);
+            let expects_continue = head.expect == Expect::Continue && head.minor == 1 && rest.is_empty();
+            let upgrade = origin_upgrade(head, websocket);
+            request.course = Course::Forward { upgrade, expects_continue };
+            request.json = answer::accepts_json(head);
+            match used {
+                Ok(used) if request.body.passed <= route.max_body => return (request, used),
+                Ok(_) => request.fail(Failure::BodyTooLarge),
+                Err(failure) => request.fail(failure),
+            }
+            rest.len()
+        }
+        (action, admitted) => {
+            // what came of the body is dropped
+            let used = request.take_body(rest);
+            request.message.clear();
+            request.json = answer::accepts_json(head);
+            let waits = head.expect != Expect::Nothing && !request.body.is_done();
+            // what follows a CONNECT may be meant for the tunnel that there is not
+            let tunnels = head.method == Method::Connect;
+            if waits || tunnels || request.body.left().is_none_or(|left| left > DRAIN_BYTES_MAX) {
+                request.exchange.keep = false;
+            }
+            match (action, admitted, &used) {
+                (_, _, Err(failure)) => request.fail(*failure),
+                (_, Err(failure), _) => request.fail(failure),
+                (Action::Respond(fixed), ..) => {
+                    answer::write_fixed(fixed, request.terms(), &mut request.message);
+                    request.exchange.status = fixed.status;
+                }
+                (Action::Redirect { to, status }, ..) => {
+                    let mut line = b"Location: ".to_vec();
+                    line.extend_from_slice(&answer::location(to, head));
+                    line.extend_from_slice(b"\r\n");
+                    answer::write(*status, &line, b"", request.terms(), &mut request.message);
+                    request.exchange.status = *status;
+                }
+                (Action::Nothing, ..) if head.method == Method::Options && head.target.path() == b"*" => {
+                    answer::write(204, answer::ALLOW, b"", request.terms(), &mut request.message);
+                    request.exchange.status = 204;
+                }
+                (Action::Nothing | Action::Forward(_), ..) => request.fail(Failure::NoRoute),
+            }
+            used.unwrap_or(rest.len())
+        }
+    };
+    (request, used)
+}
+
+/// The place of the request's route in the table.
+fn find(head: &RequestHead<'_, '_>, peer: &Peer, snapshot: &Snapshot) -> Result<u32, Failure> {
+    if matches!(head.method, Method::Connect | Method::Trace) {
+        return Err(Failure::MethodNotAllowed);
+    }
+    let path = head.target.path();
+    let lower;
+    let host = if head.host.upper {
+        lower = head.host.name.to_ascii_lowercase();
+        &lower[..]
+    } else {
+        head.host.name
+    };
+    if path == b"*" {
+        // about the gateway itself: no route has this path
+        return Ok(UNMATCHED);
+    }
+    match snapshot.table.find(peer.listener.into(), host, path) {
+        Found::Route(place) => Ok(place),
+        Found::None => Err(Failure::NoRoute),
+        Found::Ambiguous | Found::Malformed => Err(Failure::BadRequest),
+    }
+}
+
+/// May the request pass, as far as its head tells?
+fn admit(head: &RequestHead<'_, '_>, max_body: u64) -> Result<(), Failure> {
+    if head.expect == Expect::Unknown {
+        return Err(Failure::ExpectationFailed);
+    }
+    match head.framing {
+        Framing::Length(n) if n > max_body => Err(Failure::BodyTooLarge),
+        _ => Ok(()),
+    }
+}
+
+/// A whole WebSocket handshake, and no body that would run into the tunnel. Anything less is a plain request.
+fn wants_websocket(head: &RequestHead<'_, '_>) -> bool {
+    head.method == Method::Get
+        && head.websocket_key
+        && head.upgrade.is_some_and(|p| p.eq_ignore_ascii_case(b"websocket"))
+        && matches!(head.framing, Framing::None | Framing::Length(0))
+}
+
+fn origin_upgrade(head: &RequestHead<'_, '_>, websocket: bool) -> Option<Box<[u8]>> {
+    head.upgrade.filter(|_| websocket).map(Into::into)
+}
+
+impl Request<'_> {
+    /// Appends to the message what of the body is at the front of `rest`; how much of it that was.
+    fn take_body(&mut self, rest: &[u8]) -> Result<usize, Failure> {
+        self.body.take(rest, &mut self.message).map_err(|_| {
+            self.exchange.keep = false;
+            Failure::BadRequest
+        })
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { method: self.exchange.method, minor: self.exchange.minor, keep: self.exchange.keep }
+    }
+
+    /// Makes this request's answer the word for `failure`.
+    pub fn fail(&mut self, failure: Failure) {
+        // after these, the rest of the connection's bytes cannot be trusted, or nobody waits for them
+        let unreadable = matches!(
+            failure,
+            Failure::HeaderTooLarge
+                | Failure::UriTooLong
+                | Failure::VersionNotSupported
+                | Failure::ClientTimeout
+                | Failure::BodyTooLarge
+                | Failure::Draining
+                | Failure::Internal
+        );
+        // a client that waits for its 100 may leave the body out now: nobody knows what its next bytes are
+        let waits = matches!(self.course, Course::Forward { expects_continue: true, .. });
+        let rest_is_short = self.body.left().is_some_and(|left| left <= DRAIN_BYTES_MAX);
+        self.exchange.keep &= !unreadable && rest_is_short && (!waits || self.body.is_done());
+        self.exchange.failure = Some(failure);
+        self.exchange.status = failure.status();
+        self.message.clear();
+        let terms = self.terms();
+        answer::write_failure(failure, self.json, self.exchange.request_id.as_bytes(), terms, &mut self.message);
+        self.course = Course::Answer;
+    }
+}

@@ -1,0 +1,14 @@
+//! The exchange over pipes in memory, in virtual time: what is true however the bytes come, and however slowly.
+
+mod pipe;
+mod script;
+mod stage;
+
+mod deadlines;
+mod endings;
+mod mixed;
+mod pressure;
+mod requests;
+mod responses;
+mod serving;
+mod tunnels;
