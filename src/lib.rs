@@ -11,3 +11,5 @@ pub mod telemetry;
 pub mod config;
 pub mod table;
 pub mod proxy;
+pub mod admin;
+pub mod server;
