@@ -13,3 +13,4 @@ pub mod table;
 pub mod proxy;
 pub mod admin;
 pub mod server;
+pub mod cli;
