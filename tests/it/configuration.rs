@@ -1,0 +1,231 @@
+//! From the file to listening sockets, and from a changed file to a changed table.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use crate::harness::*;
+
+fn one_route(path: &str, body: &str) -> String {
+    format!("routes:\n  - {{ match: {{ path: {path} }}, respond: {{ status: 200, body: {body} }} }}\n")
+}
+
+#[test]
+fn a_wrong_file_is_refused_with_its_place_and_status_3() {
+    for (yaml, place, word) in [
+        (
+            "version: 1\nlisteners: { web: { address: \"HERE:21080\" } }\nadmin: { address: \"HERE:21900\" }\nobservability: {}\nroutes:\n  - match: { path: /* }\n    upstream: ap\nupstreams: { app: { endpoints: [\"127.0.0.1:1\"] } }\n",
+            "gateway.yaml:7:15",
+            "ap",
+        ),
+        (
+            "version: 1\nlisteners:\n  web: { adress: \"HERE:21080\" }\nadmin: { address: \"HERE:21900\" }\nobservability: {}\nroutes: []\n",
+            "gateway.yaml:3:10",
+            "address",
+        ),
+        (
+            "version: 1\nlisteners: { web: { address: \"HERE:21080\" } }\nadmin: { address: \"HERE:21900\" }\nobservability: {}\ndefaults: { timeouts: { read: 5 } }\nroutes: []\n",
+            "gateway.yaml:5:31",
+            "5s",
+        ),
+        (
+            "version: 1\nlisteners: { web: { address: \"HERE:21080\" } }\nadmin: { address: \"HERE:21900\" }\nobservability: {}\nroutes: []\nroutes: []\n",
+            "gateway.yaml:6:1",
+            "routes",
+        ),
+        ("version: 1\nlisteners: [\nadmin:\nobservability:\n", "gateway.yaml:4", ""),
+    ] {
+        let (status, stderr) = Gateway::failing(yaml);
+        assert_eq!(status, 3, "{stderr}");
+        assert!(stderr.contains(place) && stderr.contains(word), "wanted {place} and `{word}`:\n{stderr}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_said_at_once_and_nothing_is_started() {
+    let taken = TcpListener::bind((own_address(), 21080)).unwrap();
+    let address = taken.local_addr().unwrap();
+    let free = own_address();
+    let (status, stderr) = Gateway::failing(&format!(
+        "listeners:\n  first: {{ address: \"{free}:21080\" }}\n  second: {{ address: \"{address}\" }}\n{}",
+        one_route("/*", "hi")
+    ));
+    assert_eq!(status, 1, "{stderr}");
+    assert!(stderr.contains(&address.to_string()) && stderr.to_lowercase().contains("in use"), "{stderr}");
+    assert!(TcpListener::bind((free, 21080)).is_ok());
+}
+
+#[test]
+fn a_reload_brings_a_new_route_and_drops_no_connection() {
+    let gateway = Gateway::start(&one_route("/old", "old"));
+    let mut client = gateway.connect();
+    assert_eq!((client.get("/old").status, client.get("/new").status), (200, 404));
+    let more = one_route("/old", "old") + "  - { match: { path: /new }, respond: { status: 200, body: new } }\n";
+    gateway.rewrite(&more);
+    gateway.hup();
+    eventually(PATIENCE, || (client.get("/new").status == 200).then_some(()));
+    assert_eq!(client.get("/old").text(), "old");
+    gateway.expect_metric("config_last_reload_successful", 1.0);
+    assert!(gateway.metric("config_reloads_total") >= 1.0);
+}
+
+#[test]
+fn a_wrong_file_leaves_the_old_table_whole() {
+    let gateway = Gateway::start(&one_route("/old", "old"));
+    gateway.rewrite("routes:\n  - { match: { path: /new }, upstream: nowhere }\n");
+    gateway.hup();
+    gateway.expect_metric("config_last_reload_successful", 0.0);
+    assert_eq!((gateway.get("/old").status, gateway.get("/new").status), (200, 404));
+    assert!(gateway.stderr().contains("nowhere"), "{}", gateway.stderr());
+    gateway.rewrite(&one_route("/new", "new"));
+    gateway.hup();
+    gateway.expect_metric("config_last_reload_successful", 1.0);
+    assert_eq!((gateway.get("/old").status, gateway.get("/new").status), (404, 200));
+}
+
+#[test]
+fn a_request_in_flight_finishes_on_the_table_it_began_with() {
+    let origin = Origin::slow(&ok("slowly"), Duration::from_millis(20));
+    let gateway = Gateway::before(&origin, "");
+    let mut client = gateway.connect();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    gateway.expect_metric("http_requests_in_flight", 1.0);
+    gateway.rewrite(&one_route("/*", "new"));
+    gateway.hup();
+    eventually(PATIENCE, || (gateway.get("/").text() == "new").then_some(()));
+    assert_eq!(client.response().text(), "slowly");
+    assert_eq!(client.get("/").text(), "new");
+}
+
+#[test]
+fn two_listeners_serve_side_by_side() {
+    let listeners = "listeners:\n  one: { address: \"HERE:21080\" }\n  two: { address: \"HERE:21081\" }\n";
+    let gateway = Gateway::start(&format!("{listeners}{}", one_route("/*", "hi")));
+    for port in [21080, 21081] {
+        assert_eq!(Client::connect(gateway.on(port)).get("/").text(), "hi");
+    }
+    gateway.expect_metric("http_requests_total{listener=\"two\"}", 1.0);
+}
+
+#[test]
+fn an_ipv6_listener_serves_and_tells_the_origin_an_ipv6_address() {
+    let Ok(probe) = TcpListener::bind("[::1]:0") else {
+        eprintln!("SKIPPED, NOTHING WAS TESTED: no IPv6 loopback");
+        return;
+    };
+    let address = probe.local_addr().unwrap();
+    drop(probe);
+    let origin = Origin::named("six");
+    let gateway = Gateway::before(&origin, &format!("listeners: {{ web: {{ address: \"{address}\" }} }}\n"));
+    let response = Client::connect(address).ask("GET / HTTP/1.1\r\nHost: [::1]\r\n\r\n");
+    assert_eq!(response.text(), "six");
+    assert_eq!(origin.request().header("x-forwarded-for"), Some("::1"));
+    drop(gateway);
+}
+
+#[test]
+fn a_unix_socket_listens_and_is_removed_or_replaced() {
+    let gateway = Gateway::start(&format!(
+        "listeners:\n  web: {{ address: \"HERE:21080\" }}\n  local: {{ address: \"unix:FOLDER/wharf.sock\" }}\n{}",
+        one_route("/*", "hi")
+    ));
+    let mut stream = std::os::unix::net::UnixStream::connect(gateway.folder().join("wharf.sock")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nhi"), "{answer}");
+}
+
+#[test]
+fn a_unix_socket_endpoint_is_forwarded_to() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("origin-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("o.sock");
+    std::fs::remove_file(&path).ok();
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = [0; 4096];
+        if stream.read(&mut head).is_ok() {
+            stream.write_all(&ok("local")).ok();
+        }
+    });
+    let gateway = Gateway::start(&format!(
+        "upstreams: {{ app: {{ endpoints: [\"unix:{}\"] }} }}\nroutes: [{{ match: {{ path: /* }}, upstream: app }}]\n",
+        path.display()
+    ));
+    assert_eq!(gateway.get("/").text(), "local");
+    std::fs::remove_dir_all(folder).ok();
+}
+
+#[test]
+fn termination_lets_requests_finish_and_takes_no_new_ones() {
+    let origin = Origin::slow(&ok("finished"), Duration::from_millis(20));
+    let mut gateway = Gateway::before(&origin, "");
+    let mut client = gateway.connect();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    gateway.expect_metric("http_requests_in_flight", 1.0);
+    gateway.terminate();
+    let response = client.response();
+    assert_eq!((response.text().as_str(), response.says_close()), ("finished", true));
+    assert_eq!(gateway.ended(), Some(0));
+}
+
+#[test]
+fn an_idle_gateway_stops_at_once() {
+    let origin = Origin::named("o");
+    let mut gateway = Gateway::before(&origin, "");
+    let mut kept = gateway.connect();
+    kept.get("/");
+    let start = std::time::Instant::now();
+    gateway.terminate();
+    assert_eq!(gateway.ended(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_request_that_is_cut_at_the_end_of_the_drain_has_its_line_in_the_log() {
+    let origin = Origin::stalling();
+    let mut gateway = Gateway::before(&origin, "shutdown_timeout: 200ms\n");
+    let mut client = gateway.connect();
+    client.send("GET /cut HTTP/1.1\r\nHost: h\r\n\r\n");
+    gateway.expect_metric("http_requests_in_flight", 1.0);
+    gateway.terminate();
+    assert_eq!(gateway.ended(), Some(0));
+    let line = gateway.logged("/cut");
+    assert_eq!((&line["reason"], &line["status"]), (&"draining".into(), &503.into()), "{line}");
+}
+
+#[test]
+fn an_endpoint_that_cannot_be_reached_is_named() {
+    let nobody = Origin::refusing();
+    let gateway = Gateway::before_all(&[nobody], "");
+    assert_eq!(gateway.ask("GET /dead HTTP/1.1\r\nHost: h\r\n\r\n").status, 502);
+    assert_eq!(gateway.logged("/dead")["endpoint"], nobody.to_string());
+    let said = format!("endpoint {nobody} of app cannot be reached: Connection refused");
+    eventually(PATIENCE, || gateway.stderr().contains(&said).then_some(()));
+}
+
+#[test]
+fn a_file_that_is_none_is_refused_and_does_not_stop_later_reloads() {
+    let gateway = Gateway::start(&one_route("/old", "old"));
+    let file = gateway.folder().join("gateway.yaml");
+    let refused = || gateway.metric("config_reloads_total{result=\"failure\"}");
+    for strange in ["mkfifo gateway.yaml", "ln -s /dev/zero gateway.yaml", "mkdir gateway.yaml", "true"] {
+        let before = refused();
+        std::fs::remove_file(&file).unwrap();
+        let made = std::process::Command::new("sh").arg("-c").arg(strange).current_dir(gateway.folder()).status();
+        assert!(made.unwrap().success());
+        gateway.hup();
+        eventually(PATIENCE, || (refused() > before).then_some(()));
+        assert_eq!(gateway.get("/old").text(), "old");
+        if file.is_dir() {
+            std::fs::remove_dir(&file).unwrap();
+        }
+        gateway.rewrite(&one_route("/old", "old"));
+        let reloaded = gateway.metric("config_reloads_total{result=\"success\"}");
+        gateway.hup();
+        eventually(PATIENCE, || (gateway.metric("config_reloads_total{result=\"success\"}") > reloaded).then_some(()));
+    }
+}
