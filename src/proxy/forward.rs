@@ -336,11 +336,7 @@ pub async fn drain<C: Downstream>(
             match Pin::new(&mut *client).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => request.body.pass_plain(buf.filled().len()),
                 Poll::Ready(_) => return Poll::Ready(false),
-                Poll::Pending if until <= client.now() => return Poll::Ready(false),
-                Poll::Pending => {
-                    client.set_deadline(until, cx);
-                    return Poll::Pending;
-                }
+                Poll::Pending => return super::wait_until(client, until, cx).map(|()| false),
             }
         }
         Poll::Ready(true)

@@ -27,7 +27,7 @@ use receive::{Course, Reading, Received, Request};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 
 /// How long a client that is told to go may keep sending before its connection is closed on it.
@@ -164,11 +164,7 @@ async fn answer_client<C: Downstream>(
             match Pin::new(&mut *client).poll_write(cx, &message[sent..]) {
                 Poll::Ready(Ok(n)) if n > 0 => sent += n,
                 Poll::Ready(_) => return Poll::Ready(false),
-                Poll::Pending if until <= client.now() => return Poll::Ready(false),
-                Poll::Pending => {
-                    client.set_deadline(until, cx);
-                    return Poll::Pending;
-                }
+                Poll::Pending => return wait_until(client, until, cx).map(|()| false),
             }
         }
         Poll::Ready(true)
@@ -181,6 +177,15 @@ async fn answer_client<C: Downstream>(
         return false;
     }
     request.exchange.keep && forward::drain(client, request, worker, limits).await
+}
+
+/// Pending until `until`, then ready: what ends the wait of a read or a write that is pending itself.
+fn wait_until<C: Downstream>(client: &mut C, until: Moment, cx: &Context<'_>) -> Poll<()> {
+    if until <= client.now() {
+        return Poll::Ready(());
+    }
+    client.set_deadline(until, cx);
+    Poll::Pending
 }
 
 /// Lets the client read the answer before the connection goes: closing with bytes unread would reset it.
@@ -203,11 +208,7 @@ async fn linger<C: Downstream>(client: &mut C, worker: &Worker) {
                     read += buf.filled().len()
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending if until <= client.now() => return Poll::Ready(()),
-                Poll::Pending => {
-                    client.set_deadline(until, cx);
-                    return Poll::Pending;
-                }
+                Poll::Pending => return wait_until(client, until, cx),
             }
         }
     })

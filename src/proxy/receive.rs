@@ -219,20 +219,19 @@ fn prepare<'w>(
     let route = table.route(place);
     let used = match (&route.action, found.and_then(|_| admit(head, route.max_body))) {
         (Action::Forward(upstream), Ok(())) => {
-            let websocket = route.websocket && wants_websocket(head);
+            let upgrade = head.upgrade.filter(|_| route.websocket && wants_websocket(head));
             let origin = Origin {
                 client: &client,
                 peer,
                 arrival: &listener.arrival,
                 request_id: request.exchange.request_id.as_bytes(),
                 default_host: &upstream.pool.name,
-                upgrade: head.upgrade.filter(|_| websocket),
+                upgrade,
             };
             head::write(head, &origin, &mut request.message);
             let used = request.take_body(rest);
             let expects_continue = head.expect == Expect::Continue && head.minor == 1 && rest.is_empty();
-            let upgrade = origin_upgrade(head, websocket);
-            request.course = Course::Forward { upgrade, expects_continue };
+            request.course = Course::Forward { upgrade: upgrade.map(Into::into), expects_continue };
             request.json = answer::accepts_json(head);
             match used {
                 Ok(used) if request.body.passed <= route.max_body => return (request, used),
@@ -319,10 +318,6 @@ fn wants_websocket(head: &RequestHead<'_, '_>) -> bool {
         && head.websocket_key
         && head.upgrade.is_some_and(|p| p.eq_ignore_ascii_case(b"websocket"))
         && matches!(head.framing, Framing::None | Framing::Length(0))
-}
-
-fn origin_upgrade(head: &RequestHead<'_, '_>, websocket: bool) -> Option<Box<[u8]>> {
-    head.upgrade.filter(|_| websocket).map(Into::into)
 }
 
 impl Request<'_> {
