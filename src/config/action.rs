@@ -1,21 +1,35 @@
-//! What a route does with a request: hand it to an upstream, send the client elsewhere, or answer.
+//! What a route does with a request: hand it to an upstream or one of several, send the client elsewhere, or answer.
 
 use super::declare::section;
 use super::form::{self, Form, number};
 use super::node::Kind;
 use super::section::key_text;
-use super::{Diagnostic, Spanned};
-use crate::value::{Complaint, Segment, Template, Variable};
+use super::{Diagnostic, Spanned, SplitConfig};
+use crate::value::{Complaint, Segment, Template, Variable, is_token};
 
 /// What happens with a request. Exactly one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ActionConfig {
     /// An endpoint of this upstream answers.
     Upstream(Spanned<Box<str>>),
+    /// An endpoint of one of these upstreams answers.
+    Split(Box<SplitConfig>),
     /// The client is sent elsewhere.
     Redirect(Box<RedirectConfig>),
     /// The gateway answers.
     Respond(Box<RespondConfig>),
+}
+
+impl ActionConfig {
+    /// The upstreams that may answer.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Spanned<Box<str>>> {
+        let (one, split) = match self {
+            ActionConfig::Upstream(name) => (Some(name), None),
+            ActionConfig::Split(split) => (None, Some(split)),
+            ActionConfig::Redirect(_) | ActionConfig::Respond(_) => (None, None),
+        };
+        one.into_iter().chain(split.into_iter().flat_map(|split| split.to.iter().map(|choice| &choice.upstream)))
+    }
 }
 
 /// Header names as written, and values.
@@ -23,7 +37,7 @@ pub type Headers = Box<[(Box<str>, Box<str>)]>;
 
 section! { "`redirect`",
     /// Sends the client elsewhere.
-    #[derive(Clone, PartialEq, Eq)]
+    #[derive(Clone, PartialEq, Eq, Hash)]
     pub struct RedirectConfig {
         /// The `Location`: a URL, or a path that starts with `/`. May hold `{scheme}`, `{host}`, `{path}`, `{query}` and
         /// `{uri}` (the path, and `?` with the query where there is one). `{host}` has no port, and `{path}` is the whole
@@ -38,7 +52,7 @@ section! { "`redirect`",
 
 section! { "`respond`",
     /// Answers without an endpoint.
-    #[derive(Clone, PartialEq, Eq)]
+    #[derive(Clone, PartialEq, Eq, Hash)]
     pub struct RespondConfig {
         /// The response's status.
         "status" => status: u16, default(RESPOND_STATUS, "200");
@@ -164,8 +178,7 @@ const HEADERS: Form<Headers> = Form {
 };
 
 fn check_header_name(name: &str) -> Result<(), Complaint> {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if name.is_empty() || !name.bytes().all(token) {
+    if !is_token(name) {
         return Err(Complaint::new(format!("`{name}` is not a header name"))
             .hint("letters, digits and dashes make one up, without the colon"));
     }

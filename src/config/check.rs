@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-/// The most listeners. Each costs every worker thread a descriptor.
+/// The most listeners. Each costs a descriptor, and every worker thread a task.
 const LISTENERS_MAX: usize = 1000;
 
 /// Complains about everything that is wrong between sections.
@@ -42,15 +42,6 @@ fn addresses(document: &Document, reading: &Reading<'_>) {
             None => taken.push((name, address)),
         }
     }
-    if let Some(admin) = &document.admin
-        && !admin.address.is_local()
-    {
-        reading.tell(
-            Diagnostic::error(admin.address.at, "the admin address can be reached from other machines")
-                .label("not loopback")
-                .hint("access tokens are not built yet: write for example `127.0.0.1:9900` or `unix:/run/wharf/admin.sock`"),
-        );
-    }
 }
 
 fn endpoints(document: &Document, reading: &Reading<'_>) {
@@ -72,9 +63,7 @@ fn endpoints(document: &Document, reading: &Reading<'_>) {
 /// Every upstream and listener that a route names exists.
 fn names(document: &Document, reading: &Reading<'_>) {
     for route in &document.routes {
-        if let ActionConfig::Upstream(name) = &route.action
-            && !document.upstreams.knows(name)
-        {
+        for name in route.action.upstreams().filter(|name| !document.upstreams.knows(name)) {
             let mut diagnostic = Diagnostic::error(name.at, format!("no upstream named `{}`", shown(name)))
                 .label(format!("used by route `{}`", shown(&route.name())));
             if !reading.is_full() {
@@ -167,14 +156,8 @@ fn answers(document: &Document, reading: &Reading<'_>) {
 }
 
 fn unused_upstreams(document: &Document, reading: &Reading<'_>) {
-    let used: HashSet<&str> = document
-        .routes
-        .iter()
-        .filter_map(|route| match &route.action {
-            ActionConfig::Upstream(name) => Some(&*name.value),
-            _ => None,
-        })
-        .collect();
+    let used: HashSet<&str> =
+        document.routes.iter().flat_map(|route| route.action.upstreams()).map(|name| &*name.value).collect();
     for (name, _) in document.upstreams.entries() {
         if !used.contains(&*name.value) {
             reading.tell(Diagnostic::warning(name.at, format!("no route uses the upstream `{}`", name.value)));

@@ -1,7 +1,8 @@
 //! `section!`: one declaration from which come a section's type, its reader and its page of the manual.
 
 /// Declares a section: a struct whose fields carry their key, reader and what holds when the key is left out.
-/// The doc comments are the manual.
+/// The doc comments are the manual. A function after `checked by` sees the section once all its keys are read, and complains
+/// about keys that contradict each other.
 macro_rules! section {
     (
         $name:literal,
@@ -14,6 +15,7 @@ macro_rules! section {
             )*
         }
         later [$($later:literal),* $(,)?]
+        $(checked by $check:path)?
     ) => {
         $(#[doc = $manual])*
         #[derive(Debug $($(, $derive)*)?)]
@@ -46,7 +48,9 @@ macro_rules! section {
                         fields, $key, $presence $(($($argument)*))?
                     );
                 )*
-                Some($type { $($field: $field?),* })
+                let section = $type { $($field: $field?),* };
+                $($check(&section, &fields);)?
+                Some(section)
             }
         }
     };
@@ -81,6 +85,9 @@ macro_rules! section_key {
     ($key:literal, $doc:expr, list($form:expr, $type:ty)) => {
         $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Required, $type)
     };
+    ($key:literal, $doc:expr, optional_within($form:expr, $type:ty)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Nothing, $type)
+    };
     (@ $key:literal, $doc:expr, $form:expr, $example:expr, $absent:ident $(($default:literal))?, None) => {
         $crate::config::section::Key {
             name: $key, form: $form, example: $example, manual: $doc, section: None,
@@ -103,6 +110,9 @@ macro_rules! section_field {
     };
     ($fields:ident, $key:literal, list($form:expr, $type:ty)) => {
         $fields.required($key, &$form)
+    };
+    ($fields:ident, $key:literal, optional_within($form:expr, $type:ty)) => {
+        $fields.optional($key, &$form)
     };
     ($fields:ident, $key:literal, section($type:ty)) => {
         $fields.section::<$type>($key)

@@ -1,9 +1,10 @@
 //! What is wrong, where, and what to write instead; and the report that gathers all of it.
 
 use super::render;
-use super::{Position, Source, Span};
+use super::{Position, Source, Span, Variables};
 use crate::value::Complaint;
 use std::fmt;
+use std::path::PathBuf;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,24 +74,34 @@ impl Diagnostic {
     }
 }
 
-/// Everything that is wrong with one document, in the order of its lines.
-#[derive(Clone, Debug)]
+/// Everything that is wrong with one document, in the order of its files and their lines.
+#[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The document.
-    pub source: Source,
+    /// The document's files as far as they could be read, the main one first, also when it could not be read.
+    pub files: Vec<Source>,
+    /// What the main file includes, as absolute patterns: what appears under them later is of the document as well.
+    pub patterns: Vec<PathBuf>,
     /// What is wrong, first place first; at most [`Report::LONGEST`].
     pub diagnostics: Vec<Diagnostic>,
     /// How many more errors were found than are kept.
     pub omitted: usize,
+    /// The document's values with variables.
+    pub variables: Variables,
 }
 
 impl Report {
     /// The most diagnostics that are kept: a mistake made ten thousand times is one mistake.
     pub const LONGEST: usize = 100;
 
-    /// Line and column of a diagnostic.
+    /// The file in which a place lies.
+    pub fn file(&self, at: Span) -> Option<&Source> {
+        self.files.get(usize::from(at.file))
+    }
+
+    /// Line and column of a diagnostic within its file.
     pub fn position(&self, diagnostic: &Diagnostic) -> Position {
-        self.source.position(diagnostic.at.start)
+        let at = diagnostic.at;
+        self.file(at).map_or(Position { line: 1, column: 1 }, |file| file.position(at.start))
     }
 
     /// Whether there is an error among them.
@@ -100,7 +111,7 @@ impl Report {
 
     /// The report as text: message, place, source line, caret and hint of each; with colours for a terminal if asked.
     pub fn render(&self, colour: bool) -> String {
-        render::report(self, colour)
+        render::diagnostics(&self.diagnostics, self.omitted, &self.files, colour)
     }
 }
 

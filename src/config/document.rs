@@ -2,6 +2,7 @@
 
 use super::declare::section;
 use super::form::{self, CIDRS, Form, number};
+use super::include::INCLUDE;
 use super::route::{ROUTES, WrittenRoute};
 use super::{
     AdminConfig, DefaultsConfig, Diagnostic, ListenerConfig, ObservabilityConfig, RouteConfig, Spanned, UpstreamConfig,
@@ -16,6 +17,9 @@ section! { "the document",
     pub struct Document {
         /// The version of this language.
         "version" => version: u32, required(VERSION);
+        /// Files that are part of the document: paths, and patterns with `*` (any characters of a name), `?` (one) and
+        /// `[abc]`. They count from the directory of this file. See above for what they may hold.
+        "include" => include: Option<Vec<Spanned<Box<str>>>>, optional(INCLUDE);
         /// Worker threads; `auto` is as many as there are cores.
         "threads" => threads: Threads, default(THREADS, "auto");
         /// Where clients connect, by name.
@@ -40,7 +44,7 @@ section! { "the document",
         /// What the gateway writes down.
         "observability" => observability: ObservabilityConfig, section(ObservabilityConfig);
     }
-    later ["acme", "queues", "policies", "discovery", "include"]
+    later ["acme", "queues", "policies", "discovery"]
 }
 
 /// How many worker threads serve.
@@ -68,7 +72,7 @@ const THREADS: Form<Threads> = Form {
 };
 
 /// A wrong version is said and then taken for the right one, so that the rest is checked too.
-const VERSION: Form<u32> = Form {
+pub(super) const VERSION: Form<u32> = Form {
     form: "`1`",
     example: "1",
     read: |node, reading| {

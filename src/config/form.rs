@@ -1,10 +1,11 @@
 //! The forms a value can take, each with its words for the manual: durations, sizes, numbers, choices.
 
-use super::node::{Kind, Node};
+use super::node::Node;
 use super::reading::Reading;
-use super::{Spanned, suggest};
+use super::{Diagnostic, Spanned, suggest};
 use crate::value::{
-    Cidr, Complaint, EndpointAddress, HostPattern, Limit, ListenAddress, PathPattern, Rate, Size, parse_duration,
+    Cidr, Complaint, EndpointAddress, HostPattern, Limit, ListenAddress, PathPattern, Percent, Rate, Size,
+    parse_duration,
 };
 use std::time::Duration;
 
@@ -39,6 +40,14 @@ word!(pub SIZE_OR_UNLIMITED: Limit<Size> = "a size, or `unlimited`", "50MiB", |t
         limit => Ok(limit),
     }
 });
+word!(pub PERCENT: Percent = "a share from `0%` to `100%`", "20%", Percent::parse);
+word!(pub BOOL: bool = "`true` or `false`", "true", |text| match text {
+    "true" => Ok(true),
+    "false" => Ok(false),
+    "yes" | "on" | "1" => Err(Complaint::new(format!("`{text}` is not a truth value")).hint("write `true`")),
+    "no" | "off" | "0" => Err(Complaint::new(format!("`{text}` is not a truth value")).hint("write `false`")),
+    _ => Err(Complaint::new(format!("`{text}` is not a truth value")).hint("write `true` or `false`")),
+});
 word!(pub RATE: Rate = "a rate", "1KiB/s", Rate::parse);
 word!(pub CIDR: Cidr = "an address range", "10.0.0.0/8", Cidr::parse);
 word!(pub HOST: HostPattern = "a host", "\"*.example.com\"", HostPattern::parse);
@@ -46,6 +55,8 @@ word!(pub PATH: PathPattern = "a path pattern", "/v1/users/*", PathPattern::pars
 word!(pub COUNT: u32 = "a number from 1", "1000", |text| number(text, 1, u32::MAX.into()));
 word!(pub COUNT_OR_ZERO: u32 = "a number from 0", "64", |text| number(text, 0, u32::MAX.into()));
 word!(pub WEIGHT: u16 = "a number from 1 to 65535", "2", |text| number(text, 1, u16::MAX.into()));
+word!(pub ATTEMPTS: u32 = "a number from 1 to 100", "2", |text| number(text, 1, 100));
+word!(pub SHARE: u32 = "a number from 0 to 1000000", "95", |text| number(text, 0, 1_000_000));
 word!(pub TEXT: Box<str> = "text", "\"pong\\n\"", |text| Ok(text.into()));
 
 pub(super) const LISTEN_ADDRESS: Form<Spanned<ListenAddress>> = Form {
@@ -75,6 +86,24 @@ pub(super) const NAME: Form<Spanned<Box<str>>> = Form {
     read: |node, reading| reading.spanned(node, "a name", |text| Ok(text.into())),
 };
 
+/// Past this the operating system mostly has given up by itself.
+const CONNECT_LONGEST: Duration = Duration::from_secs(75);
+
+pub(super) const CONNECT: Form<Duration> = Form {
+    read: |node, reading| {
+        let timeout = (DURATION.read)(node, reading)?;
+        if timeout >= CONNECT_LONGEST {
+            reading.tell(
+                Diagnostic::warning(node.at, "a `connect` of 75s or more holds up the next endpoint's turn")
+                    .label("the operating system rarely waits that long itself")
+                    .hint("write a few seconds: a service that is there takes a connection at once"),
+            );
+        }
+        Some(timeout)
+    },
+    ..DURATION
+};
+
 pub(super) const CIDRS: Form<Vec<Cidr>> = Form {
     form: "a list of address ranges",
     example: "[10.0.0.0/8, \"fd00::/8\"]",
@@ -85,7 +114,7 @@ pub(super) const CIDRS: Form<Vec<Cidr>> = Form {
 };
 
 /// A value that is one of a few words. A word of the language whose part does not exist yet has no value.
-pub(super) trait Choice: Copy + Sized + 'static {
+pub(super) trait Choice: Clone + Sized + 'static {
     /// What it is called: `a balance`.
     const WHAT: &'static str;
     /// The words.
@@ -95,7 +124,7 @@ pub(super) trait Choice: Copy + Sized + 'static {
 /// Reads one of a choice's words.
 pub(super) fn choose<T: Choice>(text: &str) -> Result<T, Complaint> {
     match T::WORDS.iter().find(|(word, _)| *word == text) {
-        Some((_, Some(value))) => Ok(*value),
+        Some((_, Some(value))) => Ok(value.clone()),
         Some((_, None)) => {
             let complaint = Complaint::new(format!("`{text}` is not built yet"));
             Err(match suggest::list(built::<T>()) {
@@ -109,28 +138,18 @@ pub(super) fn choose<T: Choice>(text: &str) -> Result<T, Complaint> {
     }
 }
 
+/// The word that says a choice.
+pub(super) fn word<T: Choice + PartialEq>(value: &T) -> &'static str {
+    T::WORDS.iter().find(|(_, known)| known.as_ref() == Some(value)).map_or("", |(word, _)| *word)
+}
+
 fn built<T: Choice>() -> impl Iterator<Item = &'static str> + Clone {
     T::WORDS.iter().filter(|(_, value)| value.is_some()).map(|(word, _)| *word)
 }
 
 /// The form of a choice.
 pub(super) const fn choice<T: Choice>(form: &'static str, example: &'static str) -> Form<T> {
-    Form {
-        form,
-        example,
-        read: |node, reading| match node.kind {
-            // Longer forms of the language, such as `{hash: …}`, all belong to parts that do not exist yet.
-            Kind::Map(_) => {
-                let complaint = Complaint::new(format!("{} with settings of its own is not built yet", T::WHAT));
-                reading.tell(super::Diagnostic::complaint(
-                    node.at,
-                    Complaint { hint: suggest::list(built::<T>()), ..complaint },
-                ));
-                None
-            }
-            _ => reading.word(node, T::WHAT, choose),
-        },
-    }
+    Form { form, example, read: |node, reading| reading.word(node, T::WHAT, choose) }
 }
 
 /// The form of a list of a choice's words.

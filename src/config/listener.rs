@@ -8,12 +8,12 @@ use std::time::Duration;
 
 section! { "a listener",
     /// One address that accepts clients, and what a client may take there.
-    #[derive(Clone)]
+    #[derive(Clone, PartialEq, Eq, Hash)]
     pub struct ListenerConfig {
         /// Where to accept. `:port` is every address of the machine, IPv4 and IPv6; a name is resolved once, when the
-        /// gateway starts. A Unix socket has the mode that the process's umask leaves of 0777 (clients must be able to
-        /// write to it), stays when the gateway stops, and is taken over at the next start unless someone serves it; its
-        /// clients count as `127.0.0.1`.
+        /// listener is bound. A Unix socket has the mode that the process's umask leaves of 0777 (clients must be able to
+        /// write to it); its file goes with the listener, and one that a killed gateway left behind is taken over unless
+        /// someone serves it; its clients count as `127.0.0.1`.
         "address" => address: Spanned<ListenAddress>, required(LISTEN_ADDRESS);
         /// What clients may speak. `h1` is HTTP/1.0 and HTTP/1.1.
         "protocols" => protocols: Vec<ListenerProtocol>, default(PROTOCOLS, "[h1]");
@@ -27,7 +27,7 @@ section! { "a listener",
 
 section! { "`keepalive` of a listener",
     /// How long a client's connection is kept between requests.
-    #[derive(Clone, Copy, PartialEq, Eq)]
+    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
     pub struct ClientKeepaliveConfig {
         /// Longest wait for the next request on a connection. Longer saves clients new connections, shorter saves memory.
         "timeout" => timeout: Duration, default(form::DURATION, "65s");
@@ -39,7 +39,7 @@ section! { "`keepalive` of a listener",
 
 section! { "`limits` of a listener",
     /// What clients of one listener may take.
-    #[derive(Clone, Copy, PartialEq, Eq)]
+    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
     pub struct ClientLimitsConfig {
         /// Connections at one time. Further ones get a 503 with `Retry-After: 1` and are closed: they are counted in
         /// `wharf_listener_rejected_total` and have no line in the access log.
@@ -61,7 +61,7 @@ section! { "`limits` of a listener",
 }
 
 /// A protocol that clients may speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ListenerProtocol {
     /// HTTP/1.0 and HTTP/1.1.
     H1,

@@ -17,10 +17,8 @@ pub(super) struct Node<'s> {
 pub(super) enum Kind<'s> {
     /// Nothing, `~` or `null`.
     Empty,
-    /// Quoted text, or text that could be nothing else.
+    /// Text, as written; also what could be a number or a truth value.
     Text(Cow<'s, str>),
-    /// Text that could also be a number or a truth value: it stands in the source at this place, and is taken as written.
-    Plain(Span),
     /// A list.
     List(Vec<Node<'s>>),
     /// A map, in its order.
@@ -34,9 +32,49 @@ impl Node<'_> {
     pub fn what(&self) -> &'static str {
         match self.kind {
             Kind::Empty => "nothing",
-            Kind::Text(_) | Kind::Plain(_) => "text",
+            Kind::Text(_) => "text",
             Kind::List(_) | Kind::Streamed => "a list",
             Kind::Map(_) => "a map",
         }
+    }
+
+    /// Says that the node and all within it stand there.
+    pub fn stand_at(&mut self, at: Span) {
+        self.at = at;
+        self.children_mut().for_each(|child| child.stand_at(at));
+    }
+
+    /// How many levels lie below it.
+    pub fn depth(&self) -> usize {
+        self.children().map(|child| child.depth() + 1).max().unwrap_or(0)
+    }
+
+    /// The memory it takes with all within it.
+    pub fn bytes(&self) -> usize {
+        let text = match &self.kind {
+            Kind::Text(Cow::Owned(text)) => text.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + text + self.children().map(Node::bytes).sum::<usize>()
+    }
+}
+
+impl<'s> Node<'s> {
+    fn children(&self) -> impl Iterator<Item = &Node<'s>> {
+        let (items, entries): (&[Node<'s>], &[(Node<'s>, Node<'s>)]) = match &self.kind {
+            Kind::List(items) => (items, &[]),
+            Kind::Map(entries) => (&[], entries),
+            Kind::Empty | Kind::Text(_) | Kind::Streamed => (&[], &[]),
+        };
+        items.iter().chain(entries.iter().flat_map(|(key, value)| [key, value]))
+    }
+
+    fn children_mut(&mut self) -> impl Iterator<Item = &mut Node<'s>> {
+        let (items, entries): (&mut [Node<'s>], &mut [(Node<'s>, Node<'s>)]) = match &mut self.kind {
+            Kind::List(items) => (items, &mut []),
+            Kind::Map(entries) => (&mut [], entries),
+            Kind::Empty | Kind::Text(_) | Kind::Streamed => (&mut [], &mut []),
+        };
+        items.iter_mut().chain(entries.iter_mut().flat_map(|(key, value)| [key, value]))
     }
 }

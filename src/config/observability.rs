@@ -27,7 +27,8 @@ section! { "`access_log`",
         "format" => format: AccessLogFormat, default(ACCESS_LOG_FORMAT, "json");
         /// Where lines go: `stdout`, `stderr`, `none`, or a file, whose path holds a `/`. A path
         /// that does not start with `/` counts from the directory in which the gateway was started, not from this file.
-        /// The directory must exist; the file is made with the mode that the umask leaves of 0666, and appended to.
+        /// The directory must exist; the file is made with the mode that the umask leaves of 0666, and appended to. It may be a
+        /// named pipe if somebody reads it already.
         "output" => output: AccessLogOutput, default(ACCESS_LOG_OUTPUT, "stdout");
     }
     later []

@@ -1,38 +1,57 @@
-//! The document while it is read: gathers every complaint, so that one mistake does not hide the next.
+//! The document while it is read, from all its files: gathers every complaint, so that one mistake does not hide the next.
 
 use super::expand::{Environment, expand};
 use super::node::{Kind, Node};
-use super::source::floor_char_boundary;
-use super::{Diagnostic, Report, RouteConfig, Severity, Source, Span, Spanned};
+use super::source::{Sources, floor_char_boundary};
+use super::variables::Variables;
+use super::{Diagnostic, Report, RouteConfig, Severity, Span, Spanned};
 use crate::value::Complaint;
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// The longest message, label or hint, in bytes.
 const WORDS_MAX: usize = 400;
 
-/// What every reader of a piece needs: the source, the environment, and where complaints go.
+/// What every reader of a piece needs: the files, the environment, and where complaints go.
 pub(super) struct Reading<'e> {
-    pub source: &'e Source,
+    pub source: &'e Sources,
     pub environment: Environment<'e>,
-    diagnostics: RefCell<Vec<Diagnostic>>,
+    errors: RefCell<Vec<Diagnostic>>,
     omitted: RefCell<usize>,
+    /// Apart, so that many of them take no error's place in the report.
+    warnings: RefCell<Vec<Diagnostic>>,
+    /// A file of the document could not be read: what seems to be missing may stand there.
+    pub partial: Cell<bool>,
     /// Routes that were read while they streamed by.
     pub routes: RefCell<Vec<RouteConfig>>,
+    /// Values with variables.
+    pub variables: RefCell<Variables>,
+}
+
+/// A point within a reading to which it can go back.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    errors: usize,
+    warnings: usize,
+    omitted: usize,
+    routes: usize,
 }
 
 impl<'e> Reading<'e> {
-    pub fn new(source: &'e Source, environment: Environment<'e>) -> Self {
+    pub fn new(source: &'e Sources, environment: Environment<'e>) -> Self {
         Reading {
             source,
             environment,
-            diagnostics: RefCell::default(),
+            errors: RefCell::default(),
             omitted: RefCell::default(),
+            warnings: RefCell::default(),
+            partial: Cell::default(),
             routes: RefCell::default(),
+            variables: RefCell::default(),
         }
     }
 
-    /// Notes a diagnostic. Errors beyond the report's length are only counted.
+    /// Notes a diagnostic. Errors beyond the report's length are only counted, warnings beyond it forgotten.
     pub fn tell(&self, mut diagnostic: Diagnostic) {
         // A value of ten megabytes is quoted in part.
         let Diagnostic { message, label, hint, .. } = &mut diagnostic;
@@ -42,31 +61,44 @@ impl<'e> Reading<'e> {
                 text.push('…');
             }
         }
-        let mut kept = self.diagnostics.borrow_mut();
-        if kept.len() < Report::LONGEST {
-            kept.push(diagnostic);
+        let kept = match diagnostic.severity {
+            Severity::Error => &self.errors,
+            Severity::Warning => &self.warnings,
+        };
+        if kept.borrow().len() < Report::LONGEST {
+            kept.borrow_mut().push(diagnostic);
         } else if diagnostic.severity == Severity::Error {
             *self.omitted.borrow_mut() += 1;
         }
     }
 
-    /// Forgets what was read and said so far: the document is read again.
-    pub fn forget(&self) {
-        self.diagnostics.borrow_mut().clear();
-        *self.omitted.borrow_mut() = 0;
-        self.routes.borrow_mut().clear();
+    /// How far the reading is.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            errors: self.errors.borrow().len(),
+            warnings: self.warnings.borrow().len(),
+            omitted: *self.omitted.borrow(),
+            routes: self.routes.borrow().len(),
+        }
     }
 
-    /// How many diagnostics there are so far.
+    /// Forgets what was read and said since then: the file is read again.
+    pub fn forget(&self, since: Mark) {
+        self.errors.borrow_mut().truncate(since.errors);
+        self.warnings.borrow_mut().truncate(since.warnings);
+        *self.omitted.borrow_mut() = since.omitted;
+        self.routes.borrow_mut().truncate(since.routes);
+    }
+
+    /// How many errors there are so far.
     pub fn complaints(&self) -> usize {
-        self.diagnostics.borrow().len() + *self.omitted.borrow()
+        self.errors.borrow().len() + *self.omitted.borrow()
     }
 
     /// The text of a node with its variables inserted; complains about anything else, naming what was wanted.
     pub fn text<'n>(&'n self, node: &'n Node<'_>, wanted: &str) -> Option<Cow<'n, str>> {
         let text = match &node.kind {
             Kind::Text(text) => &**text,
-            Kind::Plain(at) => self.source.slice(*at),
             Kind::Empty => {
                 self.tell(
                     Diagnostic::error(node.at, "nothing stands here").hint(format!("write {wanted}, or leave it out")),
@@ -76,8 +108,7 @@ impl<'e> Reading<'e> {
             Kind::List(_) | Kind::Map(_) | Kind::Streamed => {
                 let mut diagnostic =
                     Diagnostic::error(node.at, format!("{wanted} is wanted here, not {}", node.what()));
-                let (_, line) = self.source.line_at(node.at.start);
-                if line.contains(['{', '[']) && self.source.slice(node.at).starts_with(['{', '[']) {
+                if self.source.slice(node.at).starts_with(['{', '[']) {
                     diagnostic = diagnostic.hint("text that starts with `{` or `[` stands in quotes");
                 }
                 self.tell(diagnostic);
@@ -85,7 +116,12 @@ impl<'e> Reading<'e> {
             }
         };
         match expand(text, self.environment) {
-            Ok(text) => Some(text),
+            Ok(expanded) => {
+                if text.contains("${") {
+                    self.variables.borrow_mut().note(&expanded, text);
+                }
+                Some(expanded)
+            }
             Err(complaint) => {
                 self.tell(Diagnostic::complaint(node.at, complaint));
                 None
@@ -126,7 +162,7 @@ impl<'e> Reading<'e> {
             return Some(items);
         }
         let mut diagnostic = Diagnostic::error(node.at, format!("{wanted} is wanted here, not {}", node.what()));
-        if let Kind::Text(_) | Kind::Plain(_) = node.kind {
+        if let Kind::Text(_) = node.kind {
             diagnostic = diagnostic.hint(format!("write `[{}]`", self.source.slice(node.at)));
         }
         self.tell(diagnostic);
@@ -135,19 +171,25 @@ impl<'e> Reading<'e> {
 
     /// Whether the report is full, so that a further error need not be worded.
     pub fn is_full(&self) -> bool {
-        self.diagnostics.borrow().len() >= Report::LONGEST
+        self.errors.borrow().len() >= Report::LONGEST
     }
 
     /// Ends the reading: the diagnostics in the order of the document, and how many errors more there were.
     pub fn finish(self) -> (Vec<Diagnostic>, usize) {
-        let mut diagnostics = self.diagnostics.into_inner();
+        let mut diagnostics = self.errors.into_inner();
+        let room = Report::LONGEST - diagnostics.len();
+        diagnostics.extend(self.warnings.into_inner().into_iter().take(room));
         diagnostics.sort_by_key(|diagnostic| diagnostic.at);
         (diagnostics, self.omitted.into_inner())
     }
 
     /// A place for complaints about what should stand there and does not: no wider than its first line.
     pub fn first_line(&self, at: Span) -> Span {
-        let (start, line) = self.source.line_at(at.start);
-        Span { start: at.start, end: at.end.min((start + line.len()) as u32).max(at.start) }
+        // Nobody will look at it, and in a file of one long line each search would take its time.
+        if self.is_full() {
+            return at;
+        }
+        let (start, line) = self.source.line_at(at);
+        Span { end: at.end.min((start + line.len()) as u32).max(at.start), ..at }
     }
 }

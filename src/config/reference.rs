@@ -17,7 +17,24 @@ pub fn reference() -> String {
          Under \"when left out\", a value is the default, \"an error\" means that the key is required, \"defaults of its keys\" that the\n\
          section holds with its own defaults, and \"allowed\" that the meaning says what holds then. How changes take effect, and\n\
          which need a restart, is in [operation.md](operation.md).\n\n\
-         Durations are written `250ms`, `5s`, `1m`, `2h`; sizes `10MiB`, `128KiB`, or a bare number of bytes; rates `500/s`.\n",
+         Durations are written `250ms`, `5s`, `1m`, `2h`; sizes `10MiB`, `128KiB`, or a bare number of bytes; rates `500/s`; shares `20%`.\n\n\
+         ## Several files\n\n\
+         `include` makes other files part of the document, which must be valid as a whole; no file needs to be so alone. Included files hold\n\
+         the same keys, at most 1,000 files and 256 MiB together.\n\n\
+         ```yaml\n\
+         version: 1\n\
+         include: [\"routes.d/*.yaml\"]\n\
+         listeners:\n  \
+           web: { address: \":8080\" }\n\
+         routes:\n  \
+           - { match: { path: /ping }, respond: { body: pong } }\n\
+         ```\n\n\
+         - `routes` of all files are one list; `upstreams` and `listeners` of all files are one map each, and a name that is written twice is an\n  \
+           error that shows both places. Every other key (`defaults`, `admin`, `observability`, `threads` and so on) stands in one file only.\n\
+         - `version` is needed in the main file, and `include` stands nowhere else. Anchors do not reach into other files.\n\
+         - A plain path must exist. A pattern may match nothing, so an empty `routes.d` is no error. It matches no name that starts with a dot, and\n  \
+           no directory. Matches are read in the order of their paths, each file once however many items name it.\n\
+         - An included file that is empty, or holds comments only, is an error: mostly something was cut off.\n",
     );
     section(&mut out, "", &Document::SECTION);
     out
@@ -52,8 +69,8 @@ fn section(out: &mut String, path: &str, this: &'static Section) {
         if let Some(within) = key.section {
             let dot = if path.is_empty() { "" } else { "." };
             let suffix = match key.form {
-                "section" => "",
                 "sections by name" => ".NAME",
+                form if form.starts_with("section") => "",
                 _ => "[]",
             };
             section(out, &format!("{path}{dot}{}{suffix}", key.name), within);
@@ -89,16 +106,19 @@ mod tests {
 
     fn value(key: &Key) -> String {
         match (key.form, key.section, key.name) {
+            ("section", Some(within), "active") => written(within, &["tcp"]),
             ("section", Some(within), _) => written(within, &[]),
             ("sections by name", Some(within), "listeners") => format!("{{ web: {} }}", written(within, &[])),
-            ("sections by name", Some(within), _) => format!("{{ app: {} }}", written(within, &[])),
+            ("sections by name", Some(within), _) => {
+                format!("{{ app: {}, canary: {{ endpoints: [app-3:3000] }} }}", written(within, &[]))
+            }
             (_, Some(route), "routes") => {
                 let one = |path: &str, action: &str| {
                     let key = route.keys.iter().find(|key| key.name == action).map(value).unwrap_or_default();
                     format!("{{ match: {{ path: {path} }}, {action}: {key} }}")
                 };
-                let full = written(route, &["redirect", "respond"]);
-                format!("[{full}, {}, {}]", one("/a", "redirect"), one("/b", "respond"))
+                let full = written(route, &["split", "redirect", "respond"]);
+                format!("[{full}, {}, {}, {}]", one("/a", "redirect"), one("/b", "respond"), one("/c", "split"))
             }
             _ => key.example.to_owned(),
         }
@@ -108,8 +128,9 @@ mod tests {
     fn every_example_of_the_manual_can_be_copied() {
         let text = written(&Document::SECTION, &[]);
         let document = parse("examples.yaml", &text).unwrap_or_else(|report| panic!("{report}"));
-        assert_eq!(document.routes.len(), 3);
+        assert_eq!(document.routes.len(), 4);
         assert!(matches!(document.routes[1].action, ActionConfig::Redirect(_)));
+        assert!(matches!(document.routes[3].action, ActionConfig::Split(_)));
         assert_eq!(document.routes[0].name(), "app");
     }
 }

@@ -1,6 +1,6 @@
 //! How a report looks: message, place, source line, caret and hint.
 
-use super::{Diagnostic, Report, Severity, Source, Span};
+use super::{Diagnostic, Severity, Source, Span};
 use std::fmt::Write;
 
 /// The widest piece of a source line that is shown; longer lines are cut around the caret.
@@ -13,33 +13,39 @@ const GREEN: &str = "\x1b[1;32m";
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
 
-pub(super) fn report(report: &Report, colour: bool) -> String {
+/// The diagnostics one after the other, each with the lines of the files it is about.
+pub(super) fn diagnostics(diagnostics: &[Diagnostic], omitted: usize, files: &[Source], colour: bool) -> String {
     let mut out = String::new();
-    for (i, diagnostic) in report.diagnostics.iter().enumerate() {
+    for (i, diagnostic) in diagnostics.iter().enumerate() {
         if i > 0 {
             out.push('\n');
         }
-        one(&mut out, diagnostic, &report.source, &Paint { colour });
+        one(&mut out, diagnostic, files, &Paint { colour });
     }
-    if report.omitted > 0 {
-        let _ = writeln!(out, "\n… and {} more", report.omitted);
+    if omitted > 0 {
+        let _ = writeln!(out, "\n… and {omitted} more");
     }
     out
 }
 
-fn one(out: &mut String, diagnostic: &Diagnostic, source: &Source, paint: &Paint) {
+fn one(out: &mut String, diagnostic: &Diagnostic, files: &[Source], paint: &Paint) {
     let Diagnostic { at, severity, message, label, hint, others } = diagnostic;
     let (word, colour) = match severity {
         Severity::Error => ("error", RED),
         Severity::Warning => ("warning", YELLOW),
     };
     let _ = writeln!(out, "{}: {}", paint.with(colour, word), paint.with(BOLD, &printable(message)));
+    let file = |at: &Span| files.get(usize::from(at.file));
     let places = std::iter::once(at).chain(others.iter().map(|(at, _)| at));
-    let last_line = places.map(|at| source.position(at.start).line).max().unwrap_or(1);
+    let last_line = places.filter_map(|at| Some(file(at)?.position(at.start).line)).max().unwrap_or(1);
     let gutter = last_line.to_string().len();
-    snippet(out, source, *at, "-->", ("^", colour), label, gutter, paint);
+    if let Some(source) = file(at) {
+        snippet(out, source, *at, "-->", ("^", colour), label, gutter, paint);
+    }
     for (at, label) in others {
-        snippet(out, source, *at, ":::", ("-", BLUE), label, gutter, paint);
+        if let Some(source) = file(at) {
+            snippet(out, source, *at, ":::", ("-", BLUE), label, gutter, paint);
+        }
     }
     if let Some(hint) = hint {
         let _ = writeln!(out, "{}: {}", paint.with(GREEN, "hint"), printable(hint));
@@ -109,18 +115,27 @@ impl Paint {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Report;
     use super::*;
 
+    fn file(name: &str, text: &str) -> Source {
+        Source { name: name.to_owned(), text: text.to_owned(), ..Source::default() }
+    }
+
+    fn at(file: u16, start: u32, end: u32) -> Span {
+        Span { file, start, end }
+    }
+
     fn render(text: &str, diagnostic: Diagnostic) -> String {
-        let source = Source { name: "gateway.yaml".to_owned(), text: text.to_owned() };
-        Report { source, diagnostics: vec![diagnostic], omitted: 0 }.render(false)
+        Report { files: vec![file("gateway.yaml", text)], diagnostics: vec![diagnostic], ..Report::default() }
+            .render(false)
     }
 
     #[test]
     fn a_diagnostic_shows_place_line_caret_and_hint() {
         let text = format!("{}    upstream: ap\n", "\n".repeat(13));
         let start = text.rfind("ap").unwrap_or(0) as u32;
-        let diagnostic = Diagnostic::error(Span { start, end: start + 2 }, "no upstream named `ap`")
+        let diagnostic = Diagnostic::error(at(0, start, start + 2), "no upstream named `ap`")
             .label("used by route `orders`")
             .hint("did you mean `api`?");
         let expected = "\
@@ -137,24 +152,42 @@ hint: did you mean `api`?
     #[test]
     fn a_long_line_is_cut_around_the_caret_and_control_bytes_are_not_shown() {
         let text = format!("{}\x1b[31m!{}", "x".repeat(10_000), "y".repeat(10_000));
-        let shown = render(&text, Diagnostic::error(Span { start: 10_005, end: 20_000 }, "odd \x07"));
+        let shown = render(&text, Diagnostic::error(at(0, 10_005, 20_000), "odd \x07"));
         assert!(shown.lines().all(|line| line.chars().count() < WIDEST + 20), "{shown}");
         assert!(!shown.contains('\x1b') && !shown.contains('\x07'), "{shown}");
     }
 
     #[test]
     fn a_place_beyond_the_end_is_shown_at_the_end() {
-        let shown = render("a", Diagnostic::error(Span { start: 50, end: 60 }, "ends too early"));
+        let shown = render("a", Diagnostic::error(at(0, 50, 60), "ends too early"));
         assert!(shown.contains("gateway.yaml:1:2"), "{shown}");
     }
 
     #[test]
     fn colours_are_only_there_when_asked_for() {
-        let source = Source { name: "a".to_owned(), text: "x".to_owned() };
-        let diagnostics = vec![Diagnostic::warning(Span { start: 0, end: 1 }, "hm")];
-        let report = Report { source, diagnostics, omitted: 3 };
+        let diagnostics = vec![Diagnostic::warning(at(0, 0, 1), "hm")];
+        let report = Report { files: vec![file("a", "x")], diagnostics, omitted: 3, ..Report::default() };
         assert!(report.render(true).contains(YELLOW));
         assert!(!report.render(false).contains('\x1b'));
         assert!(report.render(false).ends_with("… and 3 more\n"));
+    }
+
+    #[test]
+    fn every_place_is_shown_in_its_own_file() {
+        let diagnostic = Diagnostic::error(at(1, 2, 3), "`x` is defined twice").other(at(0, 1, 2), "the first one");
+        let files = vec![file("a.yaml", "\nx: 1\n"), file("b/c.yaml", "\n\nx: 2\n")];
+        let expected = "\
+error: `x` is defined twice
+ --> b/c.yaml:3:1
+  |
+3 | x: 2
+  | ^
+ ::: a.yaml:2:1
+  |
+2 | x: 1
+  | - the first one
+";
+        let report = Report { files, diagnostics: vec![diagnostic], ..Report::default() };
+        assert_eq!(report.render(false), expected);
     }
 }

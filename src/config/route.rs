@@ -5,13 +5,18 @@ use super::declare::section;
 use super::form::{self, Choice, Form, NAME, choices};
 use super::node::{Kind, Node};
 use super::reading::Reading;
-use super::section::Sectioned;
-use super::{DefaultsConfig, Diagnostic, RequestConfig, Span, Spanned, TimeoutsConfig};
+use super::section::{Sectioned, key_text};
+use super::split::SPLIT;
+use super::{
+    DefaultsConfig, Diagnostic, RequestConfig, RetriesConfig, RouteRetriesConfig, Span, Spanned, SplitConfig,
+    TimeoutsConfig,
+};
 use crate::value::{Complaint, HostPattern, Limit, PathPattern, Size};
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-/// One route: what it matches, and what happens then.
+/// One route: what it matches, and what happens then. Routes are equal wherever they stand.
 #[derive(Clone, Debug)]
 pub struct RouteConfig {
     /// Where the route stands.
@@ -26,6 +31,8 @@ pub struct RouteConfig {
     pub action: ActionConfig,
     /// Own timeouts, over the defaults'.
     pub timeouts: RouteTimeoutsConfig,
+    /// Own retries, over the defaults'.
+    pub retries: RouteRetriesConfig,
     /// Own request limits, over the defaults'.
     pub request: RouteRequestConfig,
     /// Protocols a client may switch to; empty refuses every upgrade.
@@ -46,27 +53,32 @@ section! { "a route",
         "match" => matches: Option<MatchConfig>, needed_section(MatchConfig, "{ path: /* }");
         /// Listeners whose requests it takes. Left out: all.
         "listeners" => listeners: Option<Box<[Spanned<Box<str>>]>>, optional(LISTENERS);
-        /// The upstream that answers. A route needs exactly one of `upstream`, `redirect` and `respond`.
+        /// The upstream that answers. A route needs exactly one of `upstream`, `split`, `redirect` and `respond`.
         "upstream" => upstream: Option<Spanned<Box<str>>>, optional(NAME);
+        /// Divides the requests among upstreams, in place of `upstream`.
+        "split" => split: Option<SplitConfig>, optional_within(SPLIT, SplitConfig);
         /// Sends the client elsewhere, in place of `upstream`.
         "redirect" => redirect: Option<RedirectConfig>, optional_section(RedirectConfig);
         /// Answers without an endpoint, in place of `upstream`.
         "respond" => respond: Option<RespondConfig>, optional_section(RespondConfig);
-        /// Own timeouts, field by field over `defaults`. An error beside `redirect` and `respond`, as are the next two.
+        /// Own timeouts, field by field over `defaults`. An error beside `redirect` and `respond`, as are the next
+        /// three.
         "timeouts" => timeouts: Option<RouteTimeoutsConfig>, optional_section(RouteTimeoutsConfig);
+        /// Own retries, field by field over `defaults`.
+        "retries" => retries: Option<RouteRetriesConfig>, optional_section(RouteRetriesConfig);
         /// Own request limits, field by field over `defaults`.
         "request" => request: Option<RouteRequestConfig>, optional_section(RouteRequestConfig);
         /// Protocols a client may switch its connection to; `[]` refuses every upgrade. Left out: `[websocket]`.
         "upgrade" => upgrade: Option<Vec<Upgrade>>, optional(UPGRADE);
     }
     later [
-        "split", "enqueue", "priority", "rewrite", "headers", "retries", "response", "compression", "errors", "policies",
+        "enqueue", "priority", "rewrite", "headers", "response", "compression", "errors", "policies",
     ]
 }
 
 section! { "`match`",
     /// Which requests a route takes: those that match all of it.
-    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct MatchConfig {
         /// The host asked for, without port, in any case: a name, or `*.` and a name for all names below it, however
         /// deep, but not for that name itself. Left out: every host.
@@ -80,10 +92,10 @@ section! { "`match`",
 
 section! { "`timeouts` of a route",
     /// A route's own timeouts; what is left out is inherited from `defaults`.
-    #[derive(Clone, Copy, Default, PartialEq, Eq)]
+    #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
     pub struct RouteTimeoutsConfig {
         /// Longest time to open a connection to an endpoint.
-        "connect" => connect: Option<Duration>, optional(form::DURATION);
+        "connect" => connect: Option<Duration>, optional(form::CONNECT);
         /// Longest silence from the endpoint, before and within its response.
         "read" => read: Option<Limit<Duration>>, optional(form::DURATION_OR_UNLIMITED);
         /// Longest time the endpoint may take no byte of the request.
@@ -96,7 +108,7 @@ section! { "`timeouts` of a route",
 
 section! { "`request` of a route",
     /// A route's own request limits; what is left out is inherited from `defaults`.
-    #[derive(Clone, Copy, Default, PartialEq, Eq)]
+    #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
     pub struct RouteRequestConfig {
         /// Largest body.
         "max_body" => max_body: Option<Limit<Size>>, optional(form::SIZE_OR_UNLIMITED);
@@ -105,7 +117,7 @@ section! { "`request` of a route",
 }
 
 /// A protocol a client may switch its connection to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Upgrade {
     /// WebSocket.
     Websocket,
@@ -151,11 +163,29 @@ pub(super) const ROUTES: Form<Vec<RouteConfig>> = Form {
 };
 
 impl RouteConfig {
+    /// What makes it the route it is: not its place, and not how it was read.
+    fn facts(&self) -> impl Eq + Hash {
+        let RouteConfig { at: _, name, matches, listeners, action, timeouts, retries, request, upgrade, sound: _ } =
+            self;
+        (name, matches, listeners, action, timeouts, retries, request, upgrade)
+    }
+
     /// Reads one item of the list.
     pub(super) fn read(node: &Node<'_>, reading: &Reading<'_>) -> Option<Self> {
         let complaints = reading.complaints();
-        let WrittenRoute { name, matches, listeners, upstream, redirect, respond, timeouts, request, upgrade } =
-            WrittenRoute::read(node, node.at, reading)?;
+        let WrittenRoute {
+            name,
+            matches,
+            listeners,
+            upstream,
+            split,
+            redirect,
+            respond,
+            timeouts,
+            retries,
+            request,
+            upgrade,
+        } = WrittenRoute::read(node, node.at, reading)?;
         if let Some(name) = &name
             && let Err(complaint) = check_name(name)
         {
@@ -163,12 +193,11 @@ impl RouteConfig {
         }
         check_match(node, reading);
         check_actions(node, reading);
-        let action = match (upstream, redirect, respond) {
-            (Some(upstream), ..) => ActionConfig::Upstream(upstream),
-            (_, Some(redirect), _) => ActionConfig::Redirect(Box::new(redirect)),
-            (.., Some(respond)) => ActionConfig::Respond(Box::new(respond)),
-            _ => return None,
-        };
+        let action = upstream
+            .map(ActionConfig::Upstream)
+            .or_else(|| split.map(|split| ActionConfig::Split(Box::new(split))))
+            .or_else(|| redirect.map(|redirect| ActionConfig::Redirect(Box::new(redirect))))
+            .or_else(|| respond.map(|respond| ActionConfig::Respond(Box::new(respond))))?;
         Some(RouteConfig {
             at: node.at,
             sound: reading.complaints() == complaints,
@@ -177,6 +206,7 @@ impl RouteConfig {
             listeners,
             action,
             timeouts: timeouts.unwrap_or_default(),
+            retries: retries.unwrap_or_default(),
             request: request.unwrap_or_default(),
             upgrade: upgrade.map_or_else(|| [Upgrade::Websocket].into(), Into::into),
         })
@@ -184,10 +214,17 @@ impl RouteConfig {
 
     /// The route's name: the one written, else its host and path.
     pub fn name(&self) -> Cow<'_, str> {
-        match (&self.name, &self.matches.host) {
-            (Some(name), _) => Cow::Borrowed(&name.value),
-            (None, Some(host)) => Cow::Owned(format!("{host}{}", self.matches.path)),
-            (None, None) => Cow::Owned(self.matches.path.to_string()),
+        match &self.name {
+            Some(name) => Cow::Borrowed(&name.value),
+            None => Cow::Owned(self.pattern()),
+        }
+    }
+
+    /// Its host, where it has one, and its path.
+    pub fn pattern(&self) -> String {
+        match &self.matches.host {
+            Some(host) => format!("{host}{}", self.matches.path),
+            None => self.matches.path.to_string(),
         }
     }
 
@@ -202,6 +239,11 @@ impl RouteConfig {
         }
     }
 
+    /// The retries that hold for this route: its own, else the defaults'.
+    pub fn retries(&self, defaults: &DefaultsConfig) -> RetriesConfig {
+        self.retries.over(&defaults.retries)
+    }
+
     /// The request limits that hold for this route: its own, else the defaults'.
     pub fn request(&self, defaults: &DefaultsConfig) -> RequestConfig {
         let RouteRequestConfig { max_body } = self.request;
@@ -209,8 +251,22 @@ impl RouteConfig {
     }
 }
 
-const ACTIONS: [&str; 3] = ["upstream", "redirect", "respond"];
-const ACTIONS_TO_COME: [&str; 2] = ["split", "enqueue"];
+impl PartialEq for RouteConfig {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts() == other.facts()
+    }
+}
+
+impl Eq for RouteConfig {}
+
+impl Hash for RouteConfig {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.facts().hash(state);
+    }
+}
+
+const ACTIONS: [&str; 4] = ["upstream", "split", "redirect", "respond"];
+const ACTIONS_TO_COME: [&str; 1] = ["enqueue"];
 
 /// Exactly one action, and nothing beside it that only another action would obey.
 fn check_actions(node: &Node<'_>, reading: &Reading<'_>) {
@@ -218,12 +274,12 @@ fn check_actions(node: &Node<'_>, reading: &Reading<'_>) {
     match present.as_slice() {
         [] => reading.tell(
             Diagnostic::error(reading.first_line(node.at), "a route needs an action")
-                .hint("write one of `upstream`, `redirect` and `respond`"),
+                .hint("write one of `upstream`, `split`, `redirect` and `respond`"),
         ),
         [only] => {
-            let action = reading.source.slice(only.at);
-            if action != "upstream" && !ACTIONS_TO_COME.contains(&action) {
-                for name in ["timeouts", "request", "upgrade"] {
+            let action = key_text(only, reading).unwrap_or_default();
+            if matches!(action, "redirect" | "respond") {
+                for name in ["timeouts", "retries", "request", "upgrade"] {
                     if let Some(useless) = key(node, name) {
                         reading.tell(
                             Diagnostic::error(useless.at, format!("`{name}` has no effect beside `{action}`"))

@@ -3,7 +3,7 @@
 use super::form::Form;
 use super::node::{Kind, Node};
 use super::reading::Reading;
-use super::{Diagnostic, Named, Span, Spanned, suggest};
+use super::{Diagnostic, Document, Named, Span, Spanned, suggest};
 use crate::value::Complaint;
 
 /// One key of a section, as the manual shows it.
@@ -49,6 +49,20 @@ pub struct Section {
     pub later: &'static [&'static str],
 }
 
+impl Section {
+    /// What whoever wrote the unknown key `name` here may have meant.
+    fn hint(&self, name: &str) -> Option<String> {
+        let own = self.keys.iter().map(|key| key.name);
+        if suggest::nearest(name, own.clone()).is_none() {
+            let holds = |key: &&Key| key.section.is_some_and(|within| within.keys.iter().any(|key| key.name == name));
+            if let Some(key) = self.keys.iter().find(|key| key.form == "section" && holds(key)) {
+                return Some(format!("write it within `{0}`: `{0}: {{ {name}: … }}`", key.name));
+            }
+        }
+        suggest::hint(name, own)
+    }
+}
+
 /// A type that is read from a section.
 pub(super) trait Sectioned: Sized {
     /// Its keys.
@@ -62,9 +76,12 @@ pub(super) trait Sectioned: Sized {
 /// The map of one section, its keys already checked.
 pub(super) struct Fields<'n, 's> {
     section: &'static Section,
-    owner: Span,
-    reading: &'n Reading<'n>,
+    /// Where to point for what is missing.
+    pub owner: Span,
+    pub reading: &'n Reading<'n>,
     entries: &'n [(Node<'s>, Node<'s>)],
+    /// How many complaints there were before this section's first key.
+    complaints: usize,
 }
 
 impl<'n, 's> Fields<'n, 's> {
@@ -78,6 +95,7 @@ impl<'n, 's> Fields<'n, 's> {
             );
             return None;
         };
+        let complaints = reading.complaints();
         for (key, value) in entries {
             let Some(name) = key_text(key, reading) else { continue };
             if section.keys.iter().any(|known| known.name == name) {
@@ -96,17 +114,39 @@ impl<'n, 's> Fields<'n, 's> {
             } else {
                 let mut diagnostic = Diagnostic::error(key.at, format!("{} has no key `{name}`", section.name));
                 if !reading.is_full() {
-                    diagnostic.hint = suggest::hint(name, section.keys.iter().map(|key| key.name));
+                    diagnostic.hint = section.hint(name);
                 }
                 reading.tell(diagnostic);
             }
         }
-        Some(Fields { section, owner, reading, entries })
+        Some(Fields { section, owner, reading, entries, complaints })
     }
 
     /// The value of a key, unless it is left out or empty.
     pub fn get(&self, name: &str) -> Option<&'n Node<'s>> {
         self.entry(name).map(|(_, value)| value).filter(|value| !matches!(value.kind, Kind::Empty))
+    }
+
+    /// Where a key stands, if it does.
+    pub fn place(&self, name: &str) -> Option<Span> {
+        self.entry(name).map(|(key, _)| key.at)
+    }
+
+    /// Whether all of the section was read without a complaint, so that keys can be compared with each other.
+    pub fn are_sound(&self) -> bool {
+        self.reading.complaints() == self.complaints
+    }
+
+    /// Complains about a key, if it is written, that has no effect beside another one, `other`. `words` is how that one is
+    /// written, and `because` says why.
+    pub fn useless(&self, name: &str, other: &str, words: &str, because: &str) {
+        if let Some(at) = self.place(name) {
+            let mut diagnostic = Diagnostic::error(at, format!("`{name}` has no effect beside `{words}`"));
+            if let Some(other) = self.place(other) {
+                diagnostic = diagnostic.other(other, because);
+            }
+            self.reading.tell(diagnostic.hint("leave it out"));
+        }
     }
 
     /// The key and its value, whatever stands there.
@@ -209,9 +249,11 @@ impl<'n, 's> Fields<'n, 's> {
         Some(named)
     }
 
-    /// Complains that a key is missing, unless it is there and empty, which was said already.
+    /// Complains that a key is missing, unless it is there and empty, which was said already, or may stand in a
+    /// file that could not be read.
     pub fn missing(&self, name: &str, example: &str) {
-        if self.entry(name).is_some() {
+        let elsewhere = self.reading.partial.get() && self.section.name == Document::SECTION.name;
+        if elsewhere || self.entry(name).is_some() {
             return;
         }
         let at = self.reading.first_line(self.owner);
@@ -224,7 +266,6 @@ impl<'n, 's> Fields<'n, 's> {
 pub(super) fn key_text<'n>(key: &'n Node<'_>, reading: &'n Reading<'_>) -> Option<&'n str> {
     match &key.kind {
         Kind::Text(text) => Some(text),
-        Kind::Plain(at) => Some(reading.source.slice(*at)),
         Kind::Empty | Kind::List(_) | Kind::Map(_) | Kind::Streamed => {
             let diagnostic = Diagnostic::error(key.at, format!("a key is a word, not {}", key.what()));
             reading.tell(diagnostic.hint("text that starts with `{`, `[`, `*` or `&` stands in quotes"));

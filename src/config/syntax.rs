@@ -54,57 +54,6 @@ pub(super) fn unknown_anchor(at: Span, source: &Source) -> Diagnostic {
         .hint(format!("write it in quotes: `\"{word}\"`"))
 }
 
-/// A tag, which the reader shows where its value starts.
-pub(super) fn tag(at: Span, source: &Source) -> Diagnostic {
-    let before = source.text.get(..at.start as usize).unwrap_or("");
-    let mut lines = before.rsplitn(3, '\n');
-    let near = before.len() - lines.next().map_or(0, str::len) - lines.next().map_or(0, |line| line.len() + 1);
-    let at = match before.get(near..).and_then(|text| text.rfind('!')) {
-        Some(mark) => Span { start: (near + mark) as u32, end: (near + mark + 1) as u32 },
-        None => at,
-    };
-    Diagnostic::error(at, "tags (`!…`) are not part of the language").hint("text that starts with `!` stands in quotes")
-}
-
-/// A key that is written twice, and where it stood first if that can be seen.
-pub(super) fn repeated_key(key: Option<&str>, at: Span, source: &Source) -> Diagnostic {
-    let key = key.unwrap_or_else(|| source.slice(at));
-    let diagnostic = Diagnostic::error(at, format!("`{key}` is written twice")).hint("leave one of the two out");
-    match first_place(key, at, source) {
-        Some(first) => diagnostic.other(first, "the first one"),
-        None => diagnostic,
-    }
-}
-
-/// In block style: the nearest line above with the same key in the same column, before any line that lies further out.
-fn first_place(key: &str, at: Span, source: &Source) -> Option<Span> {
-    let (mut line_start, line) = source.line_at(at.start);
-    let column = at.start as usize - line_start;
-    if !line.get(..column)?.chars().all(|c| c == ' ' || c == '-') {
-        return None;
-    }
-    while line_start > 0 {
-        let (start, line) = source.line_at(line_start as u32 - 1);
-        line_start = start;
-        let content = line.trim_start_matches(' ');
-        if content.is_empty() || content.starts_with('#') {
-            continue;
-        }
-        let lead = line.get(..column).filter(|lead| lead.chars().all(|c| c == ' ' || c == '-'));
-        if let Some(rest) = lead.and_then(|_| line.get(column..))
-            && let Some(after) = rest.trim_start_matches(['"', '\'']).strip_prefix(key)
-            && after.trim_start_matches(['"', '\'']).starts_with(':')
-        {
-            let start = (start + column) as u32;
-            return Some(Span { start, end: start + key.len() as u32 });
-        }
-        if line.len() - content.len() < column {
-            return None;
-        }
-    }
-    None
-}
-
 /// The unquoted value that holds the column: from there to a comma, a bracket, a comment or the end of the line.
 fn value_around(line: &str, column: usize) -> &str {
     let rest = line.get(column..).unwrap_or("");

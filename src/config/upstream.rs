@@ -1,19 +1,25 @@
 //! `upstreams`: pools of endpoints that give the same service.
 
+use super::balance::BALANCE;
 use super::declare::section;
-use super::form::{self, Choice, ENDPOINT_ADDRESS, Form, choice};
+use super::form::{self, Choice, ENDPOINT_ADDRESS, Form, choice, number};
 use super::node::{Kind, Node};
+use super::pool;
 use super::section::Sectioned;
-use super::{Diagnostic, Spanned};
-use crate::value::EndpointAddress;
+use super::{ActiveConfig, Balance, Diagnostic, PassiveConfig, Spanned};
+use crate::value::{Complaint, EndpointAddress, is_token};
 use std::time::Duration;
 
 section! { "an upstream",
     /// A pool of endpoints that give the same service.
-    #[derive(Clone)]
+    #[derive(Clone, PartialEq, Eq, Hash)]
     pub struct UpstreamConfig {
         /// Which endpoint takes the next request. `least_conn`: the one with the fewest requests in flight for its
-        /// weight; among equals, in turn by weight.
+        /// weight; among equals, in turn by weight. `round_robin`: in turn by weight. `random`: any, by weight. `p2c`: of two
+        /// picked so, the one with fewer requests in flight for its weight. `ip_hash`: clients of one network (the first
+        /// three bytes of an IPv4 address, the whole of an IPv6 address) stay on one endpoint. `{ hash: KEY }`: requests with
+        /// the same key stay on one endpoint, and few move when endpoints come and go; KEY is `{ header: NAME }`,
+        /// `{ cookie: NAME }`, `{ query: NAME }`, `path`, `uri` (path and query) or `client_ip`.
         "balance" => balance: Balance, default(BALANCE, "least_conn");
         /// The endpoints: addresses, or maps with an address and more.
         "endpoints" => endpoints: Vec<EndpointConfig>, list(ENDPOINTS, EndpointConfig);
@@ -21,31 +27,74 @@ section! { "an upstream",
         "protocol" => protocol: UpstreamProtocol, default(PROTOCOL, "h1");
         /// Connections kept for the next request.
         "keepalive" => keepalive: UpstreamKeepaliveConfig, section(UpstreamKeepaliveConfig);
+        /// How failed requests take an endpoint out for a while.
+        "passive" => passive: PassiveConfig, section(PassiveConfig);
+        /// Checks that the gateway makes by itself. Off unless written.
+        "active" => active: Option<ActiveConfig>, optional_section(ActiveConfig);
+        /// How long the share of an endpoint that came back grows up to its weight. Off unless written; an error beside
+        /// `ip_hash` and `hash`.
+        "slow_start" => slow_start: Option<Duration>, optional(form::DURATION);
+        /// Where requests wait while no endpoint can take them: each is at its `max_conns`, or none is up, or all refuse the
+        /// connection. Off unless written: such requests are answered 503 or 502 at once.
+        "wait" => wait: Option<WaitConfig>, optional_section(WaitConfig);
+        /// Keeps each client on the endpoint that answered it first, as long as that one is up. Off unless written.
+        "sticky" => sticky: Option<StickyConfig>, optional_section(StickyConfig);
     }
-    later ["discover", "passive", "active", "slow_start", "wait", "sticky", "tls"]
+    later ["discover", "tls"]
+    checked by pool::check
 }
 
 section! { "an endpoint",
     /// One endpoint of a pool.
-    #[derive(Clone)]
+    #[derive(Clone, PartialEq, Eq, Hash)]
     pub struct EndpointConfig {
-        /// Where it answers. A name stands for all addresses it resolves to: they are tried in order, and the first
-        /// that connects is taken. To spread requests write one endpoint for each.
+        /// Where it answers. A name stands for all addresses that it resolves to: each is an endpoint of its own, with the
+        /// weight and the rest of what is written here. It is resolved again while the gateway runs. `localhost`, and a name with
+        /// one IPv4 and one IPv6 address, is one endpoint, reached by whichever answers.
         "address" => address: Spanned<EndpointAddress>, required(ENDPOINT_ADDRESS);
-        /// Its share of the requests, beside the others' weights.
+        /// Its share of the requests, beside the others' weights. At most 256 in a pool that balances by `hash`.
         "weight" => weight: u16, default(form::WEIGHT, "1");
+        /// Most requests in flight, upgraded connections included, from all worker threads together. Left out: no bound.
+        "max_conns" => max_conns: Option<u32>, optional(form::COUNT);
+        /// A backup gets requests only while no other endpoint can take them. An error in a pool that balances by `hash` or
+        /// `ip_hash`, or that has nothing but backups.
+        "backup" => backup: bool, default(form::BOOL, "false");
     }
-    later ["max_conns", "backup"]
+    later []
+}
+
+section! { "`wait`",
+    /// The waiting room of a pool. Requests leave it in the order in which they came. One that an endpoint was sent never comes
+    /// here again: a retry does not wait.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+    pub struct WaitConfig {
+        /// Most requests that wait; further ones are answered 503 at once.
+        "size" => size: u32, default(WAIT_SIZE, "100");
+        /// Longest wait; after it the answer is 503.
+        "timeout" => timeout: Duration, default(form::DURATION, "5s");
+    }
+    later []
+}
+
+section! { "`sticky`",
+    /// Keeps each client on one endpoint with a cookie, which the gateway sets. A client that an outage brought to a backup
+    /// leaves it once another endpoint can take its requests.
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    pub struct StickyConfig {
+        /// The cookie's name.
+        "cookie" => cookie: Box<str>, required(COOKIE_NAME);
+    }
+    later []
 }
 
 section! { "`keepalive` of an upstream",
     /// Connections to endpoints that are kept for the next request.
-    #[derive(Clone, Copy, PartialEq, Eq)]
+    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
     pub struct UpstreamKeepaliveConfig {
         /// Idle connections kept for each endpoint by each worker thread; `0` keeps none.
         "idle" => idle: u32, default(form::COUNT_OR_ZERO, "64");
-        /// How long an idle connection is kept. Shorter than the service's own idle timeout, or requests meet closed
-        /// connections and go out twice.
+        /// How long an idle connection is kept. Best shorter than the service's own idle timeout: else a request meets a closed
+        /// connection now and then, and goes again on a fresh one.
         "idle_timeout" => idle_timeout: Duration, default(form::DURATION, "60s");
         /// Requests on one connection before it is closed.
         "requests" => requests: u32, default(form::COUNT, "1000");
@@ -55,29 +104,8 @@ section! { "`keepalive` of an upstream",
     later []
 }
 
-/// Which endpoint takes the next request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Balance {
-    /// The one with the fewest requests in flight for its weight; among equals, in turn by weight.
-    LeastConn,
-}
-
-impl Choice for Balance {
-    const WHAT: &'static str = "a way to balance";
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("least_conn", Some(Balance::LeastConn)),
-        ("round_robin", None),
-        ("random", None),
-        ("p2c", None),
-        ("ip_hash", None),
-        ("hash", None),
-    ];
-}
-
-const BALANCE: Form<Balance> = choice("`least_conn`", "least_conn");
-
 /// What endpoints speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UpstreamProtocol {
     /// HTTP/1.1.
     H1,
@@ -91,6 +119,24 @@ impl Choice for UpstreamProtocol {
 
 const PROTOCOL: Form<UpstreamProtocol> = choice("`h1`", "h1");
 
+const WAIT_SIZE: Form<u32> = Form {
+    form: "a number from 1 to 1000000",
+    example: "100",
+    read: |node, reading| reading.word(node, "a number", |text| number(text, 1, 1_000_000)),
+};
+
+const COOKIE_NAME: Form<Box<str>> = Form {
+    form: "a cookie's name",
+    example: "wharf_affinity",
+    read: |node, reading| {
+        reading.word(node, "a cookie's name", |text| match is_token(text) {
+            true => Ok(text.into()),
+            false => Err(Complaint::new(format!("`{text}` is not a cookie's name"))
+                .hint("letters, digits, `-`, `_` and `.` make one up")),
+        })
+    },
+};
+
 const ENDPOINTS: Form<Vec<EndpointConfig>> = Form {
     form: "a list of addresses or endpoints",
     example: "[app-1:3000, { address: app-2:3000, weight: 2 }]",
@@ -102,7 +148,12 @@ const ENDPOINTS: Form<Vec<EndpointConfig>> = Form {
         }
         let endpoint = |item: &Node<'_>| match item.kind {
             Kind::Map(_) => EndpointConfig::read(item, item.at, reading),
-            _ => (ENDPOINT_ADDRESS.read)(item, reading).map(|address| EndpointConfig { address, weight: 1 }),
+            _ => (ENDPOINT_ADDRESS.read)(item, reading).map(|address| EndpointConfig {
+                address,
+                weight: 1,
+                max_conns: None,
+                backup: false,
+            }),
         };
         Some(items.iter().filter_map(endpoint).collect())
     },

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A bound as written: a value, or `unlimited`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit<T> {
     /// At most this much.
     At(T),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// So much in so long: bytes or events, whichever the key counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// How much.
     pub amount: u64,

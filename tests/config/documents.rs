@@ -1,23 +1,21 @@
 //! The files in `valid/` and `invalid/`, and what a good document holds once it is read.
 
-use super::{environment, files, here};
+use super::{bundle, documents, entries, environment, here};
 use std::time::Duration;
-use wharf::config::{ActionConfig, Document, Report, Severity, review};
+use wharf::config::{ActionConfig, Document, Report, Severity, review, review_all};
 use wharf::value::{EndpointAddress, Limit, ListenAddress, Size};
 
 fn read(path: &std::path::Path) -> (Option<Document>, Report) {
-    let text = std::fs::read_to_string(path).expect("a readable file");
-    let name = path.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8");
-    review(name, &text, &environment)
+    review_all(&bundle(path), &environment)
 }
 
 #[test]
 fn every_wrong_document_is_refused_with_the_text_beside_it() {
     let bless = std::env::var_os("BLESS").is_some();
     let mut wrong = Vec::new();
-    let files = files("invalid");
-    assert!(files.len() >= 40, "there are {} files", files.len());
-    for path in files {
+    let documents = documents("invalid");
+    assert!(documents.len() >= 40, "there are {}", documents.len());
+    for path in documents {
         let (document, report) = read(&path);
         assert!(document.is_none(), "{} was accepted", path.display());
         assert!(report.has_errors(), "{} has no errors", path.display());
@@ -36,15 +34,15 @@ fn every_wrong_document_is_refused_with_the_text_beside_it() {
 
 #[test]
 fn every_expectation_belongs_to_a_document() {
-    for entry in std::fs::read_dir(here().join("invalid")).expect("the directory exists") {
-        let path = entry.expect("a readable entry").path();
-        assert!(path.with_extension("yaml").exists(), "{} stands alone", path.display());
+    for path in entries(&here().join("invalid")) {
+        let document = path.with_extension("yaml").exists() || path.with_extension("").is_dir();
+        assert!(document, "{} stands alone", path.display());
     }
 }
 
 #[test]
 fn every_good_document_is_read_without_a_word() {
-    for path in files("valid") {
+    for path in documents("valid") {
         let (document, report) = read(&path);
         assert!(report.diagnostics.is_empty(), "{report}");
         assert!(document.is_some(), "{}", path.display());
@@ -98,6 +96,23 @@ fn what_is_written_is_what_is_read() {
 }
 
 #[test]
+fn what_anchors_hold_can_stand_again_and_be_merged() {
+    let text = "version: 1\nlisteners:\n  a: { address: ':80', limits: &limits { connections: 10, header_count: 50 } }\n  \
+                b: { address: ':81', limits: { header_count: 7, <<: [{ connections: 1 }, *limits] } }\n\
+                upstreams: { app: { endpoints: &endpoints [app:1] }, web: { endpoints: *endpoints } }\n\
+                routes: &all\n  - &one { match: { host: &host a.example, path: /a }, respond: { status: 201 } }\n  \
+                - { <<: *one, match: { host: *host, path: /b } }\n";
+    let (document, report) = review("anchors.yaml", text, &environment);
+    let document = document.unwrap_or_else(|| panic!("{report}"));
+    let limits = &document.listeners.get("b").expect("the listener").limits;
+    assert_eq!((limits.connections, limits.header_count), (1, 7), "its own keys first, then the first that is merged");
+    assert_eq!(document.upstreams.get("web").expect("the upstream").endpoints.len(), 1);
+    let names: Vec<_> = document.routes.iter().map(|route| route.name()).collect();
+    assert_eq!(names, ["a.example/a", "a.example/b"]);
+    assert!(matches!(&document.routes[1].action, ActionConfig::Respond(respond) if respond.status == 201));
+}
+
+#[test]
 fn an_upstream_that_no_route_uses_is_a_warning_and_no_error() {
     let text = "version: 1\nlisteners: { web: { address: ':80' } }\nupstreams: { spare: { endpoints: [a:1] } }\n\
                 routes: [{ match: { path: / }, respond: {} }]\n";
@@ -121,7 +136,9 @@ fn the_manual_says_what_the_tables_say() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named_without_a_line_and_with_a_way_out() {
-    let shown = |path: &std::path::Path| wharf::config::load(path).expect_err("no document").to_string();
+    let shown = |path: &std::path::Path| {
+        wharf::config::load(path, wharf::config::Purpose::Check).expect_err("no document").to_string()
+    };
     let missing = here().join("missing.yaml");
     let expected = format!(
         "error: the file cannot be read: No such file or directory (os error 2)\n --> {}\n\

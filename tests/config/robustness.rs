@@ -1,9 +1,9 @@
 //! Text that nobody means well: cut off, mutated, enormous or crafted. It is read or refused, quickly and without a panic.
 
-use super::{environment, files, here};
+use super::{bundle, documents, environment, here, scratch};
 use proptest::prelude::*;
 use std::time::Instant;
-use wharf::config::{load, review};
+use wharf::config::{Document, Purpose, Report, load, review, review_all};
 
 /// Longer than any of these documents takes, even unoptimised on a busy machine.
 const PATIENCE_S: u64 = 120;
@@ -18,24 +18,65 @@ fn refuse(name: &str, text: &str) -> String {
     shown
 }
 
-fn good() -> String {
-    std::fs::read_to_string(here().join("valid/everything_there_is.yaml")).expect("the document")
+fn text_of(good: &str) -> String {
+    std::fs::read_to_string(here().join(format!("valid/{good}.yaml"))).expect("the document")
+}
+
+/// A document, or else errors, each at a place within its own file, that can be shown.
+fn read_or_refused((document, report): (Option<Document>, Report)) {
+    assert!(document.is_some() != report.has_errors());
+    for diagnostic in &report.diagnostics {
+        for at in std::iter::once(diagnostic.at).chain(diagnostic.others.iter().map(|(at, _)| *at)) {
+            let file = report.file(at).unwrap_or_else(|| panic!("{diagnostic:?} is in no file"));
+            assert!(at.start as usize <= file.text.len(), "{diagnostic:?} is beyond the end of {}", file.name);
+        }
+    }
+    assert!(!report.to_string().is_empty() || document.is_some());
 }
 
 #[test]
 fn every_beginning_of_a_good_document_is_read_or_refused() {
-    let text = good();
-    for (end, _) in text.char_indices() {
-        let (document, report) = review("cut.yaml", &text[..end], &environment);
-        assert!(document.is_some() != report.has_errors());
-        let _ = report.to_string();
+    for document in ["everything_there_is", "anchors_and_merges"] {
+        let text = text_of(document);
+        for (end, _) in text.char_indices() {
+            read_or_refused(review("cut.yaml", &text[..end], &environment));
+        }
     }
 }
 
 #[test]
+fn every_beginning_of_each_file_of_a_good_document_is_read_or_refused() {
+    let whole = bundle(&here().join("valid/several_files"));
+    for (path, text) in &whole.files {
+        for (end, _) in text.char_indices() {
+            let mut cut = whole.clone();
+            cut.files.insert(path.clone(), text[..end].to_owned());
+            read_or_refused(review_all(&cut, &environment));
+        }
+    }
+}
+
+#[test]
+fn every_first_bytes_of_a_file_on_disk_are_read_or_refused_even_within_a_character() {
+    let directory = scratch("first-bytes");
+    let text =
+        "version: 1 # ø\nlisteners: { web: { address: ':80' } }\nroutes: [{ match: { path: /€ }, respond: {} }]\n";
+    for end in 0..text.len() {
+        let path = directory.join("gateway.yaml");
+        std::fs::write(&path, &text.as_bytes()[..end]).expect("a writable file");
+        match load(&path, Purpose::Check) {
+            Ok(_) => {}
+            Err(report) => read_or_refused((None, report)),
+        }
+    }
+    std::fs::remove_dir_all(directory).expect("the directory is there");
+}
+
+#[test]
 fn a_document_nobody_finished_says_so_in_one_screen() {
-    for path in files("valid") {
-        let text = std::fs::read_to_string(&path).expect("a readable file");
+    for path in documents("valid") {
+        let bundle = bundle(&path);
+        let text = &bundle.files[&bundle.main];
         let shown = refuse("half.yaml", &text.chars().take(12).collect::<String>());
         assert!(shown.lines().count() < 40, "{shown}");
     }
@@ -69,6 +110,10 @@ fn ten_megabytes_are_no_trouble() {
     refuse("comment.yaml", &format!("# {}\n", "x".repeat(SIZE)));
     refuse("newlines.yaml", &"\n".repeat(SIZE));
     refuse("zeros.yaml", &"\0".repeat(SIZE));
+    let merges: String = (0..SIZE / 100).map(|i| format!("{{ k{i}: 1 }}, ")).collect();
+    refuse("merges.yaml", &format!("defaults: {{ <<: [{merges}] }}\n"));
+    let routes = "{ upstream: a }, ".repeat(SIZE / 100);
+    assert!(refuse("routes_in_one_line.yaml", &format!("routes: [{routes}]\n")).contains("more\n"));
     let mistakes: String = (0..50_000).map(|i| format!("k{i}: 1\n")).collect();
     assert!(refuse("mistakes.yaml", &mistakes).contains("more\n"));
 }
@@ -77,11 +122,11 @@ fn ten_megabytes_are_no_trouble() {
 fn bytes_that_are_no_text_are_refused_at_their_place() {
     let path = std::env::temp_dir().join(format!("wharf-not-utf8-{}.yaml", std::process::id()));
     std::fs::write(&path, b"version: 1\nthreads: \xff\xfe\n").expect("a file");
-    let report = load(&path).expect_err("no text");
+    let report = load(&path, Purpose::Check).expect_err("no text");
     std::fs::remove_file(&path).expect("the file is there");
     assert!(report.to_string().contains(".yaml:2:10\n"), "{report}");
-    assert!(load(std::path::Path::new("/nowhere/gateway.yaml")).is_err());
-    assert!(load(std::path::Path::new("/")).is_err());
+    assert!(load(std::path::Path::new("/nowhere/gateway.yaml"), Purpose::Check).is_err());
+    assert!(load(std::path::Path::new("/"), Purpose::Check).is_err());
 }
 
 proptest! {
@@ -89,9 +134,11 @@ proptest! {
 
     #[test]
     fn no_mutation_of_a_good_document_makes_the_reader_panic(
+        document in any::<prop::sample::Index>(),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
-        let mut bytes = good().into_bytes();
+        let documents = ["everything_there_is", "anchors_and_merges"];
+        let mut bytes = text_of(document.get::<&str>(&documents)).into_bytes();
         for (index, byte) in changes {
             let at = index.index(bytes.len());
             bytes[at] = byte;

@@ -1,0 +1,39 @@
+//! A document that was loaded, with the files it came from.
+
+use super::{Bundle, Diagnostic, Document, Report, Secrets, Source, Variables, render};
+use std::path::PathBuf;
+
+/// A checked document, the texts it was read from, and where they would come from if it were read again.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The document.
+    pub document: Document,
+    /// What its secrets hold; nothing where it was only checked.
+    pub secrets: Secrets,
+    /// Its files, the main one first.
+    pub files: Vec<Source>,
+    /// What the main file includes, as absolute patterns: a file that appears under one of them belongs to the document
+    /// when it is read again.
+    pub patterns: Vec<PathBuf>,
+    /// What looks wrong and is no error.
+    pub warnings: Vec<Diagnostic>,
+    /// Its values with variables.
+    pub variables: Variables,
+}
+
+impl Loaded {
+    pub(super) fn new(document: Document, secrets: Secrets, report: Report) -> Loaded {
+        let Report { files, patterns, diagnostics, variables, .. } = report;
+        Loaded { document, secrets, files, patterns, warnings: diagnostics, variables }
+    }
+
+    /// Its texts, to be kept.
+    pub fn bundle(&self) -> Bundle {
+        Bundle::of(&self.files)
+    }
+
+    /// The warnings as text, as a report's errors are shown.
+    pub fn render_warnings(&self, colour: bool) -> String {
+        render::diagnostics(&self.warnings, 0, &self.files, colour)
+    }
+}
