@@ -113,14 +113,26 @@ impl Failure {
         }
     }
 
+    /// The endpoint's doing: it counts against it, and another one may do better.
+    pub const fn is_endpoints(self) -> bool {
+        matches!(
+            self,
+            Failure::ConnectRefused
+                | Failure::ConnectTimeout
+                | Failure::UpstreamTimeout
+                | Failure::UpstreamReset
+                | Failure::BadResponse
+        )
+    }
+
     /// What happened, in a sentence of Markdown for the manual.
     pub const fn meaning(self) -> &'static str {
         match self {
             Failure::NoRoute => "No route matches the request's host and path.",
             Failure::MethodNotAllowed => "The method is CONNECT or TRACE, which the gateway does not forward.",
             Failure::NoEndpoint => {
-                "No endpoint of the upstream can take the request: the names of all of them resolve to nothing, or the gateway \
-                 has no file descriptor left to reach one."
+                "No endpoint of the upstream can take the request: each is down, ejected, drained, unresolved or at its `max_conns`, \
+                 and the waiting room is full, took too long or does not exist. Or the gateway has no file descriptor left."
             }
             Failure::ConnectRefused => "The endpoint refused the connection, or it cannot be reached.",
             Failure::ConnectTimeout => "The connection to the endpoint took longer than `timeouts.connect`.",
@@ -153,8 +165,8 @@ impl Failure {
             Failure::NoRoute => "Compare host and path with the routes; `*.example.com` does not match `example.com`.",
             Failure::MethodNotAllowed => "Correct the client; if many come from one address, someone is probing.",
             Failure::NoEndpoint => {
-                "Look for `does not resolve` in the gateway's log and for 0 in `wharf_upstream_endpoint_up`: start the service, or \
-                 correct its name. For descriptors see `process_open_fds` and raise the process's limit."
+                "`wharf status` has the state of each endpoint, the gateway's log what led to it: start the service, correct its \
+                 name, or `wharf undrain` it. For descriptors see `process_open_fds` and raise the process's limit."
             }
             Failure::ConnectRefused => {
                 "The gateway's log has the system's error. Check that the service listens on the address of `endpoint`, reachable \

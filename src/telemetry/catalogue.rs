@@ -54,9 +54,13 @@ families! {
     UPSTREAM_CONNECTIONS_REUSED = COUNTER "upstream_connections_reused_total" ["upstream"]
         "Requests sent on a kept connection.";
     UPSTREAM_ENDPOINT_UP = GAUGE "upstream_endpoint_up" ["upstream" "endpoint"]
-        "1 if the endpoint may take requests, 0 if it is held to be down.";
+        "1 if the endpoint, or any address of its name, may take requests; 0 if it is down, ejected, drained or without an address.";
+    UPSTREAM_HEALTH_CHECKS = COUNTER "upstream_health_checks_total" ["upstream" "endpoint" "result"]
+        "Active health checks, by their result: pass or fail.";
     UPSTREAM_RETRIES = COUNTER "upstream_retries_total" ["upstream" "reason"]
-        "Requests sent again after a failure, by its reason.";
+        "Requests sent again after a failure, by its reason; status for a response whose status is in retry_on.";
+    UPSTREAM_EJECTIONS = COUNTER "upstream_ejections_total" ["upstream" "endpoint"]
+        "Times an endpoint was left alone since too many requests failed there (passive.max_fails).";
     LISTENER_CONNECTIONS = GAUGE "listener_connections" ["listener"]
         "Client connections open now.";
     LISTENER_REJECTED = COUNTER "listener_rejected_total" ["listener" "reason"]

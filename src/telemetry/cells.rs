@@ -17,6 +17,11 @@ impl Count {
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
+    /// Begins anew at `n`.
+    pub(crate) fn restart(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -66,6 +71,11 @@ impl<T: Default> PerWorker<T> {
     /// The cells of `worker`, which only that worker's thread may write. `worker` is below the number given to `new`.
     pub(crate) fn get(&self, worker: usize) -> &T {
         self.slots[worker].get_or_init(Box::default)
+    }
+
+    /// The cells of `worker`, if it has made them.
+    pub(crate) fn made(&self, worker: usize) -> Option<&T> {
+        self.slots[worker].get().map(|cells| &***cells)
     }
 
     /// The cells made so far.

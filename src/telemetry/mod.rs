@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod log;
 
 mod cells;
+mod endpoint;
 mod histogram;
 mod listener;
 mod program;
@@ -19,8 +20,9 @@ mod series;
 mod upstream;
 
 pub use crate::http::method::Method;
-pub use access::{AccessLines, AccessLog, Output, Record};
-pub use listener::{ListenerStats, Rejection};
+pub use access::{AccessLines, AccessLog, Opened, Output, Record, rfc3339};
+pub use endpoint::EndpointStats;
+pub use listener::{Accepting, ListenerStats, Rejection};
 pub use program::{ProgramStats, Sink};
 pub use route::{Finished, RouteStats};
 pub use scrape::{EndpointScene, ListenerScene, Scene, UpstreamScene, encode};

@@ -67,6 +67,12 @@ impl ProgramStats {
         self.last_reload_successful.store(true, Relaxed);
     }
 
+    /// The program started from the copy of a configuration that was loaded at another time, since the one to load is bad.
+    pub fn loaded_copy(&self, of: SystemTime) {
+        self.loaded(of);
+        self.last_reload_successful.store(false, Relaxed);
+    }
+
     /// A reload put a new configuration in force.
     pub fn reloaded(&self, at: SystemTime) {
         self.reloads_succeeded.fetch_add(1, Relaxed);

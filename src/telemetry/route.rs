@@ -70,6 +70,13 @@ impl RouteStats {
         }
     }
 
+    /// Drops what `worker` counted for listeners that are gone, so that their numbers can be given to others. Only that worker's thread may.
+    pub fn forget_listeners(&self, worker: usize, gone: impl Fn(u16) -> bool) {
+        if let Some(cells) = self.cells.made(worker) {
+            cells.requests.retain(|key| !gone(Key::unpack(key).listener));
+        }
+    }
+
     /// Whether no request ever found this route.
     pub(super) fn is_unused(&self) -> bool {
         self.cells.is_unused()
@@ -115,7 +122,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Never 0: the top bit is set.
+    /// Never 0 or 1: the top bit is set.
     fn pack(self) -> u64 {
         1 << 63 | u64::from(self.listener) << 32 | (self.method as u64) << 16 | u64::from(self.code)
     }

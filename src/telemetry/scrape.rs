@@ -1,6 +1,6 @@
 //! The scrape: merges the workers' cells and writes them as Prometheus text.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use prometheus::TextEncoder;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily};
@@ -9,7 +9,7 @@ use crate::failure::Failure;
 
 use super::catalogue::{self as families, Family};
 use super::histogram::{BUCKETS_S, Observed};
-use super::{ConnectionState, ListenerStats, ProgramStats, Rejection, RouteStats, Sink, UpstreamStats};
+use super::{ConnectionState, EndpointStats, ListenerStats, ProgramStats, Rejection, RouteStats, Sink, UpstreamStats};
 
 /// What a scrape shows: the parts of the table in force, each with its counts. What is not in the scene is not shown.
 #[derive(Debug)]
@@ -24,10 +24,13 @@ pub struct Scene<'a> {
 /// A listener in a [`Scene`].
 #[derive(Debug)]
 pub struct ListenerScene<'a> {
-    /// What [`super::Finished::listener`] calls it. A number belongs to one name as long as the program runs.
+    /// What [`super::Finished::listener`] calls it.
     pub id: u16,
     pub name: &'a str,
     pub stats: &'a ListenerStats,
+    /// Listeners of this name at earlier addresses: the connections they still have count here, and nothing else of them. So a count only
+    /// falls once, when a listener moves.
+    pub former: Vec<&'a ListenerStats>,
 }
 
 /// An upstream in a [`Scene`].
@@ -41,9 +44,8 @@ pub struct UpstreamScene<'a> {
 /// An endpoint in an [`UpstreamScene`].
 #[derive(Debug)]
 pub struct EndpointScene<'a> {
-    /// What [`UpstreamStats::exchanged`] calls it.
-    pub id: u16,
     pub address: &'a str,
+    pub stats: &'a EndpointStats,
     /// Requests and tunnels it serves now.
     pub in_flight: i64,
     /// Whether it may take requests.
@@ -109,24 +111,26 @@ fn encode_upstreams(page: &mut Page, upstreams: &[UpstreamScene<'_>]) {
     let mut opened = Samples::of(&families::UPSTREAM_CONNECTIONS_OPENED);
     let mut reused = Samples::of(&families::UPSTREAM_CONNECTIONS_REUSED);
     let mut up = Samples::of(&families::UPSTREAM_ENDPOINT_UP);
+    let mut checks = Samples::of(&families::UPSTREAM_HEALTH_CHECKS);
     let mut retries = Samples::of(&families::UPSTREAM_RETRIES);
+    let mut ejections = Samples::of(&families::UPSTREAM_EJECTIONS);
     for UpstreamScene { name, stats, endpoints } in upstreams {
-        let mut addresses = BTreeMap::new();
-        for EndpointScene { id, address, in_flight: count, up: is_up } in endpoints {
-            addresses.insert(*id, *address);
+        for EndpointScene { address, stats, in_flight: count, up: is_up } in endpoints {
             in_flight.gauge([name, address], *count as f64);
             up.gauge([name, address], f64::from(u8::from(*is_up)));
+            let (codes, overflow) = stats.codes();
+            for (code, count) in codes {
+                requests.counter([name, address, &code.to_string()], count);
+            }
+            if overflow > 0 {
+                requests.counter([name, address, OTHER], overflow);
+            }
+            checks.counter_if_any([name, address, "pass"], stats.checks_total(true));
+            checks.counter_if_any([name, address, "fail"], stats.checks_total(false));
+            ejections.counter([name, address], stats.ejections_total());
         }
         if stats.is_unused() {
             continue;
-        }
-        let (counts, overflow) = stats.exchanges();
-        for ((endpoint, code), count) in counts {
-            let Some(address) = addresses.get(&endpoint) else { continue };
-            requests.counter([name, address, &code.to_string()], count);
-        }
-        if overflow > 0 {
-            requests.counter([name, OTHER, OTHER], overflow);
         }
         durations.histogram([name], &stats.duration());
         connects.histogram([name], &stats.connect());
@@ -138,8 +142,9 @@ fn encode_upstreams(page: &mut Page, upstreams: &[UpstreamScene<'_>]) {
         for failure in Failure::ALL {
             retries.counter_if_any([name, failure.word()], stats.retries(failure));
         }
+        retries.counter_if_any([name, "status"], stats.retries_for_status());
     }
-    [requests, durations, connects, in_flight, connections, opened, reused, up, retries]
+    [requests, durations, connects, in_flight, connections, opened, reused, up, checks, retries, ejections]
         .into_iter()
         .for_each(|samples| page.write(samples));
 }
@@ -147,8 +152,9 @@ fn encode_upstreams(page: &mut Page, upstreams: &[UpstreamScene<'_>]) {
 fn encode_listeners(page: &mut Page, listeners: &[ListenerScene<'_>]) {
     let mut connections = Samples::of(&families::LISTENER_CONNECTIONS);
     let mut rejected = Samples::of(&families::LISTENER_REJECTED);
-    for ListenerScene { id: _, name, stats } in listeners {
-        connections.gauge([name], stats.connections() as f64);
+    for ListenerScene { id: _, name, stats, former } in listeners {
+        let held = stats.connections() + former.iter().map(|stats| stats.connections()).sum::<i64>();
+        connections.gauge([name], held as f64);
         for reason in Rejection::ALL {
             rejected.counter([name, reason.as_str()], stats.rejected_total(reason));
         }

@@ -1,13 +1,11 @@
-//! What is counted for one upstream: exchanges by endpoint, connections opened, kept and reused, retries.
+//! What is counted for one upstream: requests, connections opened, kept and reused, retries.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::failure::Failure;
 
 use super::cells::{Count, Level, PerWorker};
 use super::histogram::{Histogram, Observed};
-use super::series::Series;
 
 /// The counts of one upstream. It outlives a reload that keeps the upstream.
 #[derive(Debug)]
@@ -37,18 +35,16 @@ impl ConnectionState {
     }
 }
 
-/// Endpoints spread over this many lists, so that a pool of hundreds is not searched end to end for each exchange.
-const LISTS: usize = 32;
-
 #[derive(Debug, Default)]
 struct UpstreamCells {
+    begun: Count,
     duration: Histogram,
     connect: Histogram,
     opened: Count,
     reused: Count,
     connections: [Level; ConnectionState::ALL.len()],
     retries: [Count; Failure::ALL.len()],
-    exchanges: Series<LISTS>,
+    retries_for_status: Count,
 }
 
 impl UpstreamStats {
@@ -57,13 +53,19 @@ impl UpstreamStats {
         UpstreamStats { cells: PerWorker::new(workers) }
     }
 
-    /// An endpoint answered with `code` after `duration` (from taking the request to the end of its response).
-    /// `endpoint` is its number as in [`super::EndpointScene::id`]: it belongs to one address for as long as these
-    /// counts live, whatever reloads.
-    pub fn exchanged(&self, worker: usize, endpoint: u16, code: u16, duration: Duration) {
-        let cells = self.cells.get(worker);
-        cells.duration.observe(duration);
-        cells.exchanges.count(endpoint.into(), 1 << 63 | u64::from(endpoint) << 16 | u64::from(code));
+    /// A request came for this upstream.
+    pub fn begun(&self, worker: usize) {
+        self.cells.get(worker).begun.add(1);
+    }
+
+    /// All requests that came.
+    pub fn begun_total(&self) -> u64 {
+        self.cells.iter().map(|cells| cells.begun.get()).sum()
+    }
+
+    /// An endpoint answered after `duration` (from taking the request to the end of its response).
+    pub fn answered(&self, worker: usize, duration: Duration) {
+        self.cells.get(worker).duration.observe(duration);
     }
 
     /// A connection was opened in `duration` and is active now.
@@ -99,6 +101,11 @@ impl UpstreamStats {
         self.cells.get(worker).retries[failure as usize].add(1);
     }
 
+    /// A request goes to another endpoint after a response whose status calls for that.
+    pub fn retried_for_status(&self, worker: usize) {
+        self.cells.get(worker).retries_for_status.add(1);
+    }
+
     pub(super) fn is_unused(&self) -> bool {
         self.cells.is_unused()
     }
@@ -123,16 +130,11 @@ impl UpstreamStats {
         self.cells.iter().map(|cells| cells.connections[state as usize].get()).sum()
     }
 
-    pub(super) fn retries(&self, failure: Failure) -> u64 {
-        self.cells.iter().map(|cells| cells.retries[failure as usize].get()).sum()
+    pub(super) fn retries_for_status(&self) -> u64 {
+        self.cells.iter().map(|cells| cells.retries_for_status.get()).sum()
     }
 
-    /// Exchanges by endpoint number and status; the second value is what exceeded [`super::series::KEYS_MAX`].
-    pub(super) fn exchanges(&self) -> (BTreeMap<(u16, u16), u64>, u64) {
-        let mut merged = BTreeMap::new();
-        for (key, count) in self.cells.iter().flat_map(|cells| cells.exchanges.iter()) {
-            *merged.entry(((key >> 16) as u16, key as u16)).or_default() += count;
-        }
-        (merged, self.cells.iter().map(|cells| cells.exchanges.overflow()).sum())
+    pub(super) fn retries(&self, failure: Failure) -> u64 {
+        self.cells.iter().map(|cells| cells.retries[failure as usize].get()).sum()
     }
 }

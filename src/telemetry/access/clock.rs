@@ -39,6 +39,14 @@ impl Clock {
     }
 }
 
+/// A moment as RFC 3339 says it, in UTC with milliseconds.
+pub fn rfc3339(at: SystemTime) -> String {
+    let mut out = Vec::with_capacity(TEXT.len() + 4);
+    Clock::default().write(&mut out, at);
+    // digits and signs alone
+    String::from_utf8(out).unwrap_or_default()
+}
+
 fn text_of(second: u64) -> [u8; TEXT.len()] {
     let (year, month, day) = date_of(second / DAY);
     let of_day = second % DAY;

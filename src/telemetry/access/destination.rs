@@ -3,11 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Output;
+use crate::value::{AT_ONCE, open_regular};
 
 /// A file that fails is opened anew this often at most.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
@@ -38,7 +40,7 @@ impl Destination {
             Output::Stderr => Destination::to(duplicate(io::stderr().as_fd())?),
             Output::File(path) => {
                 let (out, torn) = open_file(&path)?;
-                Destination { torn, path: Some(path), ..Destination::to(out) }
+                Destination { torn: torn.unwrap_or(false), path: Some(path), ..Destination::to(out) }
             }
         }))
     }
@@ -53,7 +55,8 @@ impl Destination {
         match open_file(path) {
             Ok((out, torn)) => {
                 self.out = Box::new(out);
-                self.torn = torn;
+                // a pipe is the same one: what it was given last is not whole yet
+                self.torn = torn.unwrap_or(self.torn);
             }
             Err(error) => {
                 log::error!("access log: cannot open {}: {error}; writing on to the file open so far", path.display());
@@ -121,15 +124,23 @@ fn duplicate(fd: BorrowedFd<'_>) -> io::Result<File> {
     fd.try_clone_to_owned().map(File::from)
 }
 
-/// The file, and whether its last line is cut (by a full disk, or a kill).
-fn open_file(path: &Path) -> io::Result<(File, bool)> {
-    let file = OpenOptions::new().append(true).create(true).open(path)?;
-    let cut = file.metadata().is_ok_and(|it| it.is_file()) && ends_within_a_line(path).unwrap_or(false);
+/// The file, and whether its last line is cut (by a full disk, or a kill); of a pipe or a device nobody knows. Neither is waited for, now
+/// or when it is written to: who reads a pipe must be there, and may be slow for as long as lines can wait.
+fn open_file(path: &Path) -> io::Result<(File, Option<bool>)> {
+    let file = OpenOptions::new().append(true).create(true).custom_flags(AT_ONCE).open(path).map_err(|e| {
+        let unread = e.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error());
+        match unread && path.metadata().is_ok_and(|it| it.file_type().is_fifo()) {
+            true => io::Error::new(e.kind(), "it is a pipe, and nobody reads it: start its reader first"),
+            false => e,
+        }
+    })?;
+    let regular = file.metadata().is_ok_and(|it| it.is_file());
+    let cut = regular.then(|| ends_within_a_line(path).unwrap_or(false));
     Ok((file, cut))
 }
 
 fn ends_within_a_line(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path)?;
     if file.metadata()?.len() == 0 {
         return Ok(false);
     }

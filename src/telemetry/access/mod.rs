@@ -16,9 +16,9 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{ProgramStats, Sink};
 use clock::Clock;
@@ -26,6 +26,7 @@ use destination::Destination;
 use handover::{Lines, Slot};
 use writer::Shared;
 
+pub use clock::rfc3339;
 pub use line::Record;
 
 /// How many bytes may wait for the writer, per worker. Lines that come on top are dropped.
@@ -48,13 +49,21 @@ pub enum Output {
     None,
 }
 
-/// The access log and its writer. Dropping it stops the writer once it has written what was handed over, without
-/// waiting for that.
+/// The access log. Dropping it stops its writer once that has written what was handed over, without waiting for it.
 #[derive(Debug)]
 pub struct AccessLog {
-    running: Option<Running>,
+    program: Arc<ProgramStats>,
+    ways: Arc<Mutex<Ways>>,
 }
 
+/// Where lines go, and where the last of those that went elsewhere before still do.
+#[derive(Debug, Default)]
+struct Ways {
+    current: Option<Running>,
+    former: Vec<Running>,
+}
+
+/// A writer and its destination.
 #[derive(Debug)]
 struct Running {
     shared: Arc<Shared>,
@@ -63,42 +72,52 @@ struct Running {
     done: Mutex<mpsc::Receiver<()>>,
 }
 
+/// An output that is open, for [`AccessLog::switch`].
+#[derive(Debug)]
+pub struct Opened(Option<Running>);
+
 impl AccessLog {
     /// Opens `output` and starts the writer. Lost lines are counted in `program`.
     ///
     /// # Errors
     /// When the output cannot be opened, or no thread be started.
     pub fn start(output: Output, program: Arc<ProgramStats>) -> io::Result<AccessLog> {
-        match Destination::open(output)? {
-            Some(destination) => AccessLog::start_with(destination, program),
-            None => Ok(AccessLog { running: None }),
-        }
+        let log = AccessLog { program, ways: Arc::default() };
+        let opened = log.open(output)?;
+        log.switch(opened);
+        Ok(log)
     }
 
-    fn start_with(destination: Destination, program: Arc<ProgramStats>) -> io::Result<AccessLog> {
-        let shared = Arc::new(Shared::new(program));
-        let (closes, done) = mpsc::sync_channel(1);
-        let theirs = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("access-log".to_owned()).spawn(move || {
-            writer::run(&theirs, destination);
-            drop(closes);
-        })?;
-        Ok(AccessLog { running: Some(Running { shared, writer: thread.thread().clone(), done: Mutex::new(done) }) })
+    /// Opens another output, for [`AccessLog::switch`].
+    ///
+    /// # Errors
+    /// As [`AccessLog::start`].
+    pub fn open(&self, output: Output) -> io::Result<Opened> {
+        let destination = Destination::open(output)?;
+        Ok(Opened(destination.map(|destination| Running::start(destination, &self.program)).transpose()?))
+    }
+
+    /// Sends lines to another output from now on: those of a worker as soon as it [follows](AccessLines::follow). What it pushed before goes
+    /// where it would have gone.
+    pub fn switch(&self, opened: Opened) {
+        let mut ways = self.ways();
+        if let Some(former) = std::mem::replace(&mut ways.current, opened.0) {
+            former.shared.ask_to_retire();
+            former.writer.unpark();
+            ways.former.push(former);
+        }
+        ways.former.retain(|former| !former.is_done(Duration::ZERO));
     }
 
     /// An end for one more worker.
     pub fn lines(&self) -> AccessLines {
-        let end = self.running.as_ref().map(|running| {
-            let slot = Arc::new(Slot::default());
-            running.shared.register(Arc::clone(&slot));
-            End { slot, shared: Arc::clone(&running.shared), writer: running.writer.clone() }
-        });
-        AccessLines { end, lines: Box::default(), clock: Clock::default() }
+        let end = self.ways().current.as_ref().map(Running::end);
+        AccessLines { ways: Arc::clone(&self.ways), end, lines: Box::default(), clock: Clock::default() }
     }
 
     /// Opens the file anew, as after a rotation; nothing for other outputs. It is done by the writer, soon.
     pub fn reopen(&self) {
-        if let Some(Running { shared, writer, .. }) = &self.running {
+        if let Some(Running { shared, writer, .. }) = &self.ways().current {
             shared.ask_to_reopen();
             writer.unpark();
         }
@@ -106,30 +125,65 @@ impl AccessLog {
 
     /// Writes what was handed over so far and stops, within `limit`. Tells whether it was all handled in that time.
     pub fn finish(&self, limit: Duration) -> bool {
-        let Some(running) = &self.running else { return true };
-        running.stop();
-        let done = running.done.lock().unwrap_or_else(PoisonError::into_inner);
-        done.recv_timeout(limit) != Err(RecvTimeoutError::Timeout)
+        let until = Instant::now() + limit;
+        let Ways { current, former } = &mut *self.ways();
+        let all: Vec<Running> = current.take().into_iter().chain(former.drain(..)).collect();
+        all.iter().for_each(Running::stop);
+        all.iter().all(|running| running.is_done(until.saturating_duration_since(Instant::now())))
     }
-}
 
-impl Running {
-    fn stop(&self) {
-        self.shared.ask_to_stop();
-        self.writer.unpark();
+    fn ways(&self) -> MutexGuard<'_, Ways> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for AccessLog {
     fn drop(&mut self) {
-        if let Some(running) = &self.running {
-            running.stop();
-        }
+        // the workers' ends may be there still: they hold the ways, but not what is in them
+        self.ways().current = None;
+        self.ways().former.clear();
+    }
+}
+
+impl Running {
+    fn start(destination: Destination, program: &Arc<ProgramStats>) -> io::Result<Running> {
+        let shared = Arc::new(Shared::new(Arc::clone(program)));
+        let (closes, done) = mpsc::sync_channel(1);
+        let theirs = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("access-log".to_owned()).spawn(move || {
+            writer::run(&theirs, destination);
+            drop(closes);
+        })?;
+        Ok(Running { shared, writer: thread.thread().clone(), done: Mutex::new(done) })
+    }
+
+    fn end(&self) -> End {
+        let slot = Arc::new(Slot::default());
+        self.shared.register(Arc::clone(&slot));
+        End { slot, shared: Arc::clone(&self.shared), writer: self.writer.clone() }
+    }
+
+    /// Writes what was handed over so far, and no more.
+    fn stop(&self) {
+        self.shared.ask_to_stop();
+        self.writer.unpark();
+    }
+
+    fn is_done(&self, within: Duration) -> bool {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.recv_timeout(within) != Err(RecvTimeoutError::Timeout)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
 /// One worker's end of the access log. What was pushed is handed over by `flush`, at the latest when this is dropped.
 pub struct AccessLines {
+    ways: Arc<Mutex<Ways>>,
     end: Option<End>,
     lines: Box<Lines>,
     clock: Clock,
@@ -145,6 +199,27 @@ impl AccessLines {
     /// Whether lines go anywhere: if not, there is no need to make a record.
     pub fn enabled(&self) -> bool {
         self.end.is_some()
+    }
+
+    /// Hands over what was pushed, and goes where the log goes now.
+    pub fn follow(&mut self) {
+        let ways = Arc::clone(&self.ways);
+        let ways = ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = self.end.as_ref().map(|end| Arc::as_ptr(&end.shared));
+        if here == ways.current.as_ref().map(|running| Arc::as_ptr(&running.shared)) {
+            return;
+        }
+        self.leave();
+        self.end = ways.current.as_ref().map(Running::end);
+    }
+
+    fn leave(&mut self) {
+        self.flush();
+        if let Some(End { slot, shared: _, writer }) = self.end.take() {
+            drop(slot);
+            // it may wait for its last worker to go
+            writer.unpark();
+        }
     }
 
     /// Adds the line of one request.
@@ -178,7 +253,7 @@ impl AccessLines {
 
 impl Drop for AccessLines {
     fn drop(&mut self) {
-        self.flush();
+        self.leave();
     }
 }
 

@@ -171,6 +171,79 @@ proptest! {
     }
 }
 
+fn writing_to(destination: Destination, program: &Arc<ProgramStats>) -> AccessLog {
+    let log = AccessLog::start(Output::None, Arc::clone(program)).unwrap();
+    log.switch(Opened(Some(Running::start(destination, program).unwrap())));
+    log
+}
+
+/// The numbers that `bytes_out` has in a file of lines.
+fn numbers(path: &std::path::Path) -> Vec<u64> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let number = |line| serde_json::from_str::<Value>(line).unwrap()["bytes_out"].as_u64().unwrap();
+    text.lines().map(number).collect()
+}
+
+#[test]
+fn lines_go_to_another_output_from_the_moment_a_worker_follows_and_none_is_lost_or_doubled() {
+    let directory = Directory::new();
+    let [first, second] = ["first.log", "second.log"].map(|name| directory.path(name));
+    let program = program();
+    let log = AccessLog::start(Output::File(first.clone()), Arc::clone(&program)).unwrap();
+    let mut lines = log.lines();
+    let push = |lines: &mut AccessLines, n| lines.push(&Record { bytes_out: n, ..record() });
+    push(&mut lines, 0);
+    log.switch(log.open(Output::File(second.clone())).unwrap());
+    push(&mut lines, 1);
+    lines.follow();
+    push(&mut lines, 2);
+    log.switch(log.open(Output::None).unwrap());
+    push(&mut lines, 3);
+    lines.follow();
+    assert!(!lines.enabled());
+    push(&mut lines, 4);
+    log.switch(log.open(Output::File(first.clone())).unwrap());
+    lines.follow();
+    assert!(lines.enabled());
+    push(&mut lines, 5);
+    drop(lines);
+    assert!(log.finish(DEADLINE));
+    let mut back = numbers(&first);
+    back.sort_unstable();
+    assert_eq!((back, numbers(&second)), (vec![0, 1, 5], vec![2, 3]));
+    assert_eq!(dropped(&program), 0);
+}
+
+#[test]
+fn a_stalled_output_does_not_keep_lines_from_the_next_one() {
+    let directory = Directory::new();
+    let path = directory.path("access.log");
+    let (_reader, writer) = io::pipe().unwrap();
+    let log = writing_to(Destination::to(writer), &program());
+    let mut lines = log.lines();
+    (0..10_000).for_each(|_| lines.push(&record()));
+    lines.flush();
+    log.switch(log.open(Output::File(path.clone())).unwrap());
+    lines.follow();
+    lines.push(&Record { bytes_out: 7, ..record() });
+    lines.flush();
+    eventually(|| numbers(&path) == [7]);
+}
+
+#[test]
+fn an_output_that_cannot_be_opened_changes_nothing() {
+    let directory = Directory::new();
+    let path = directory.path("access.log");
+    let log = AccessLog::start(Output::File(path.clone()), program()).unwrap();
+    let mut lines = log.lines();
+    assert!(log.open(Output::File(directory.path("missing/access.log"))).is_err());
+    lines.follow();
+    lines.push(&Record { bytes_out: 1, ..record() });
+    drop(lines);
+    assert!(log.finish(DEADLINE));
+    assert_eq!(numbers(&path), [1]);
+}
+
 #[test]
 fn lines_of_several_workers_all_arrive_whole_and_in_each_workers_order() {
     let directory = Directory::new();
@@ -238,7 +311,7 @@ fn after_a_rotation_lines_go_to_the_new_file() {
 fn a_stalled_reader_costs_lines_but_never_a_workers_time() {
     let (mut reader, writer) = io::pipe().unwrap();
     let program = program();
-    let log = AccessLog::start_with(Destination::to(writer), Arc::clone(&program)).unwrap();
+    let log = writing_to(Destination::to(writer), &program);
     let mut lines = log.lines();
     let line = line_of(&record()).len();
     // More than waits for the writer, is with the writer, and fits into the pipe.
@@ -261,7 +334,7 @@ fn a_stalled_reader_costs_lines_but_never_a_workers_time() {
 #[test]
 fn stopping_gives_up_on_a_stalled_reader_at_its_limit() {
     let (_reader, writer) = io::pipe().unwrap();
-    let log = AccessLog::start_with(Destination::to(writer), program()).unwrap();
+    let log = writing_to(Destination::to(writer), &program());
     let mut lines = log.lines();
     for _ in 0..10_000 {
         lines.push(&record());

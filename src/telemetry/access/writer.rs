@@ -20,6 +20,7 @@ pub(super) struct Shared {
     newcomers: Mutex<Vec<Arc<Slot>>>,
     asleep: AtomicBool,
     reopen: AtomicBool,
+    retire: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -30,6 +31,7 @@ impl Shared {
             newcomers: Mutex::default(),
             asleep: AtomicBool::new(false),
             reopen: AtomicBool::new(false),
+            retire: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         }
     }
@@ -47,6 +49,11 @@ impl Shared {
         self.reopen.store(true, Ordering::Release);
     }
 
+    /// The writer stops when no worker is left.
+    pub(super) fn ask_to_retire(&self) {
+        self.retire.store(true, Ordering::Release);
+    }
+
     pub(super) fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Release);
     }
@@ -59,13 +66,15 @@ impl Shared {
     }
 }
 
-/// Writes until asked to stop, then what is left.
+/// Writes until asked to stop, then what is left; or until asked to retire, then until nobody can hand over any more.
 pub(super) fn run(shared: &Shared, mut destination: Destination) {
     let mut slots = Vec::new();
     let mut announced = false;
     loop {
-        // Read before the slots, so that all that was handed over before the request to stop is written.
+        // Read before the slots, so that all that was handed over before the request to stop is written, and nobody comes after the
+        // request to retire.
         let stopping = shared.stop.load(Ordering::Acquire);
+        let retiring = shared.retire.load(Ordering::Acquire);
         if shared.reopen.swap(false, Ordering::AcqRel) {
             destination.reopen();
         }
@@ -76,7 +85,7 @@ pub(super) fn run(shared: &Shared, mut destination: Destination) {
             if !stopping {
                 thread::park_timeout(REST);
             }
-        } else if stopping {
+        } else if stopping || (retiring && slots.is_empty()) {
             return;
         } else if announced {
             thread::park();

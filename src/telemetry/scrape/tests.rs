@@ -19,7 +19,8 @@ fn scene<'a>(
     listeners: &[(u16, &'a str, &'a ListenerStats)],
     upstreams: Vec<UpstreamScene<'a>>,
 ) -> String {
-    let listeners = listeners.iter().map(|&(id, name, stats)| ListenerScene { id, name, stats }).collect();
+    let listeners =
+        listeners.iter().map(|&(id, name, stats)| ListenerScene { id, name, stats, former: Vec::new() }).collect();
     encode(&Scene { program, listeners, routes, upstreams })
 }
 
@@ -37,6 +38,7 @@ fn full() -> String {
     let (program, route, listener, upstream) =
         (program(), RouteStats::new(2), ListenerStats::new(2), UpstreamStats::new(2));
     program.loaded(SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_323_045_500));
+    let (first, second) = (EndpointStats::new(2), EndpointStats::new(2));
     route.begin(0);
     route.begin(1);
     route.begin(1);
@@ -46,15 +48,19 @@ fn full() -> String {
     listener.rejected(0, Rejection::Connections);
     upstream.connected(0, MS);
     upstream.connected(1, MS);
-    upstream.exchanged(0, 3, 200, 30 * MS);
+    upstream.answered(0, 30 * MS);
+    first.answered(0, 200);
     upstream.parked(0);
     upstream.reused(0);
-    upstream.exchanged(0, 3, 200, MS);
+    upstream.answered(0, MS);
+    first.answered(0, 200);
+    first.checked(true);
+    first.ejected();
     upstream.parked(0);
     upstream.retried(1, Failure::ConnectRefused);
     let endpoints = vec![
-        EndpointScene { id: 3, address: "127.0.0.1:8001", in_flight: 1, up: true },
-        EndpointScene { id: 4, address: "127.0.0.1:8002", in_flight: 0, up: false },
+        EndpointScene { address: "127.0.0.1:8001", stats: &first, in_flight: 1, up: true },
+        EndpointScene { address: "127.0.0.1:8002", stats: &second, in_flight: 0, up: false },
     ];
     let pool = UpstreamScene { name: "user_service", stats: &upstream, endpoints };
     scene(&program, vec![("users", &route)], &[(7, "web", &listener)], vec![pool])
@@ -141,7 +147,7 @@ fn series_of_a_removed_listener_or_endpoint_are_gone() {
     let (program, route, upstream) = (program(), RouteStats::new(1), UpstreamStats::new(1));
     route.begin(0);
     route.finish(0, &finished(1, 200));
-    upstream.exchanged(0, 1, 200, MS);
+    upstream.answered(0, MS);
     let pool = UpstreamScene { name: "pool", stats: &upstream, endpoints: vec![] };
     let text = scene(&program, vec![("users", &route)], &[], vec![pool]);
     assert!(!text.contains("wharf_http_requests_total{"));
@@ -152,20 +158,21 @@ fn series_of_a_removed_listener_or_endpoint_are_gone() {
 #[test]
 fn an_origin_that_makes_up_codes_ends_in_one_series() {
     let (program, route, upstream) = (program(), RouteStats::new(1), UpstreamStats::new(1));
-    let listener = ListenerStats::new(1);
+    let (listener, endpoint) = (ListenerStats::new(1), EndpointStats::new(1));
     for code in 100..=999 {
         route.begin(0);
         route.finish(0, &finished(0, code));
-        upstream.exchanged(0, 0, code, MS);
+        upstream.answered(0, MS);
+        endpoint.answered(0, code);
     }
-    let endpoints = vec![EndpointScene { id: 0, address: "a:1", in_flight: 0, up: true }];
+    let endpoints = vec![EndpointScene { address: "a:1", stats: &endpoint, in_flight: 0, up: true }];
     let pool = UpstreamScene { name: "pool", stats: &upstream, endpoints };
     let text = scene(&program, vec![("users", &route)], &[(0, "web", &listener)], vec![pool]);
     assert_has(
         &text,
         r#"wharf_http_requests_total{listener="_OTHER",route="users",method="_OTHER",code="_OTHER"} 771"#,
     );
-    assert_has(&text, r#"wharf_upstream_requests_total{upstream="pool",endpoint="_OTHER",code="_OTHER"} 771"#);
+    assert_has(&text, r#"wharf_upstream_requests_total{upstream="pool",endpoint="a:1",code="_OTHER"} 771"#);
     assert!(text.lines().filter(|line| line.starts_with("wharf_http_requests_total{")).count() < 150);
 }
 
