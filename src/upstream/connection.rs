@@ -1,12 +1,19 @@
 //! A connection to an endpoint, over TCP or a Unix socket.
 
-use super::endpoint::{Endpoint, Target};
+use super::endpoint::Target;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
-use std::pin::Pin;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// How long the first of two addresses is tried alone.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A connection to an endpoint.
 pub enum Connection {
@@ -15,24 +22,15 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// Connects to `endpoint`; a name's addresses are tried in order.
-    pub async fn open(endpoint: &Endpoint) -> io::Result<Connection> {
-        let tcp = |stream: TcpStream| stream.set_nodelay(true).map(|()| Connection::Tcp(stream));
-        match endpoint.target() {
-            Target::Socket(address) => tcp(TcpStream::connect(address).await?),
-            Target::Unix(path) => Ok(Connection::Unix(UnixStream::connect(path).await?)),
-            Target::Name(addresses) => {
-                let addresses = addresses.load_full();
-                let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-                for address in addresses.iter() {
-                    match TcpStream::connect(address).await {
-                        Ok(stream) => return tcp(stream),
-                        Err(e) => last = e,
-                    }
-                }
-                Err(last)
-            }
-        }
+    /// Connects to an endpoint.
+    pub async fn open(target: &Target) -> io::Result<Connection> {
+        let stream = match target {
+            Target::Socket(address) => TcpStream::connect(address).await?,
+            Target::Either(first, second) => connect_either(first, second).await?,
+            Target::Unix(path) => return Ok(Connection::Unix(UnixStream::connect(path).await?)),
+        };
+        stream.set_nodelay(true)?;
+        Ok(Connection::Tcp(stream))
     }
 
     /// No byte and no end has come from the endpoint: an idle connection that is not silent was closed, or speaks out of turn.
@@ -51,6 +49,47 @@ impl Connection {
             Connection::Unix(s) => s.try_read(&mut byte),
         };
         matches!(read, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// A byte, an end or an error has come, also if the runtime has not seen the event yet. Costs a system call.
+    pub fn has_spoken(&self) -> bool {
+        let mut byte = [0u8; 1];
+        let look = recv(self, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        !matches!(look, Err(Errno::AGAIN | Errno::INTR))
+    }
+}
+
+/// Connects to one of two addresses, the first unless it refuses or is slow to answer (RFC 8305).
+async fn connect_either(first: &SocketAddr, second: &SocketAddr) -> io::Result<TcpStream> {
+    let mut one = pin!(TcpStream::connect(first));
+    let refused = match tokio::time::timeout(HEAD_START, &mut one).await {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(refused)) => Some(refused),
+        Err(_) => None,
+    };
+    let mut other = pin!(TcpStream::connect(second));
+    if let Some(refused) = refused {
+        // what the first one says is what both mean
+        return other.await.map_err(|_| refused);
+    }
+    tokio::select! {
+        answer = &mut one => match answer {
+            Ok(stream) => Ok(stream),
+            Err(refused) => other.await.map_err(|_| refused),
+        },
+        answer = &mut other => match answer {
+            Ok(stream) => Ok(stream),
+            Err(_) => one.await,
+        },
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Connection::Tcp(s) => s.as_fd(),
+            Connection::Unix(s) => s.as_fd(),
+        }
     }
 }
 

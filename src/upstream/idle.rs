@@ -6,6 +6,9 @@ use crate::http::clock::{Moment, Span};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Context;
 
+/// A request that may not be sent twice takes only connections idle for less than this.
+const SURELY_ALIVE: Span = Span(1_000_000_000);
+
 /// Hands out the places in worker threads' tables where an endpoint's idle connections are.
 #[derive(Default)]
 pub struct Slots {
@@ -74,24 +77,30 @@ impl Drop for Stack {
 }
 
 impl IdleConnections {
-    /// The connection to `endpoint` used last, if it is still good: silent, and idle since `not_before` or later. Connections that are not
-    /// are closed on the way.
+    /// The connection to `endpoint` used last that is still good; those that are not are closed on the way. A request that may be sent
+    /// `once` only takes none that its endpoint might be about to close.
     pub fn take(
         &mut self,
         endpoint: &Arc<Endpoint>,
         now: Moment,
-        not_before: Moment,
+        once: bool,
         cx: &mut Context<'_>,
     ) -> Option<IdleConnection> {
         let stack = self.stacks.get_mut(endpoint.slot as usize)?.as_mut()?;
-        if !stack.is_of(endpoint) {
+        if !stack.is_of(endpoint) || once && endpoint.is_hasty(now) {
             return None;
         }
-        if stack.connections.last()?.idle_since < not_before {
-            return None;
-        }
-        while let Some(mut idle) = stack.connections.pop() {
-            if idle.idle_since + stack.idle_timeout > now && idle.stream.is_silent(cx) {
+        while let Some(idle) = stack.connections.last_mut() {
+            if once && idle.idle_since + SURELY_ALIVE <= now {
+                return None;
+            }
+            let silent = idle.stream.is_silent(cx) && !(once && idle.stream.has_spoken());
+            if !silent {
+                endpoint.closed_one(idle.idle_since, now);
+            }
+            let good = silent && idle.idle_since + stack.idle_timeout > now;
+            let idle = stack.connections.pop()?;
+            if good {
                 return Some(idle);
             }
             (stack.on_close)();
@@ -99,7 +108,7 @@ impl IdleConnections {
         None
     }
 
-    /// Keeps a connection for the next request. When there is no room the one idle the longest is closed. `on_close` is called for each
+    /// Keeps a connection for the next request. When there is no room the ones idle the longest are closed. `on_close` is called for each
     /// connection of this endpoint that is closed while idle.
     pub fn give(
         &mut self,
@@ -122,9 +131,9 @@ impl IdleConnections {
             }),
         };
         stack.idle_timeout = keepalive.idle_timeout;
-        if stack.connections.len() >= keepalive.idle && !stack.connections.is_empty() {
-            stack.connections.remove(0);
-            (stack.on_close)();
+        let surplus = (stack.connections.len() + 1).saturating_sub(keepalive.idle.max(1));
+        if surplus > 0 {
+            stack.connections.drain(..surplus).for_each(|_| (stack.on_close)());
         }
         stack.connections.push(idle);
     }
@@ -133,12 +142,18 @@ impl IdleConnections {
     pub fn sweep(&mut self, now: Moment, cx: &mut Context<'_>) {
         for entry in &mut self.stacks {
             let Some(stack) = entry else { continue };
-            if stack.owner.strong_count() == 0 {
+            let Some(owner) = stack.owner.upgrade() else {
                 *entry = None;
                 continue;
-            }
+            };
             let (timeout, before) = (stack.idle_timeout, stack.connections.len());
-            stack.connections.retain_mut(|idle| idle.idle_since + timeout > now && idle.stream.is_silent(cx));
+            stack.connections.retain_mut(|idle| {
+                let silent = idle.stream.is_silent(cx);
+                if !silent {
+                    owner.closed_one(idle.idle_since, now);
+                }
+                silent && idle.idle_since + timeout > now
+            });
             for _ in stack.connections.len()..before {
                 (stack.on_close)();
             }
