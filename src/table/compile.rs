@@ -1,37 +1,50 @@
 //! From the document to the table. What the table before had counted and measured lives on in the new one.
 
 use super::index::{Host, Path, RouteIndex, RouteIndexBuilder};
-use super::{Action, Answer, ClientLimits, Listener, Route, Table, Timeouts, Upstream};
+use super::listeners::{Listeners, Routes, compile_listeners};
+use super::number::{Exhausted, Numbers};
+use super::split::Weights;
+use super::{Action, Answer, Outline, Retries, Route, Split, Table, Timeouts, Upstream, pools};
 use crate::config::{
-    ActionConfig, Document, ListenerConfig, RespondConfig, RouteConfig, TimeoutsConfig, UpstreamConfig,
+    ActionConfig, Document, RespondConfig, RetriesConfig, RetryOn, RouteConfig, SplitChoice, TimeoutsConfig,
 };
-use crate::http::HeadLimits;
-use crate::http::clock::Span;
-use crate::telemetry::{ListenerStats, RouteStats, UpstreamStats};
-use crate::upstream::endpoint::Target;
-use crate::upstream::idle::{Keepalive, Slots};
-use crate::upstream::{Endpoint, Pool};
-use crate::value::{EndpointAddress, HostPattern, Limit, ListenAddress, PathKind};
-use arc_swap::ArcSwap;
-use std::collections::{BTreeMap, HashMap};
+use crate::http::clock::{Moment, Span};
+use crate::telemetry::RouteStats;
+use crate::upstream::idle::Slots;
+use crate::value::{HostPattern, Limit, PathKind};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Kinds of retries that are looked through for a route's own.
+const SHARED_MAX: usize = 32;
 
 /// What a table is made with beside the document.
 pub struct Parts {
     /// Worker threads.
     pub workers: usize,
     pub slots: Arc<Slots>,
+    pub numbers: Arc<Numbers>,
+    /// What [`Moment`]s count from.
+    pub start: Instant,
 }
 
-/// Compiles a checked document. Endpoints, routes, upstreams and listeners that `before` has too keep their counts.
-pub fn compile(document: &Document, parts: &Parts, before: Option<&Table>) -> Table {
+impl Parts {
+    pub fn now(&self) -> Moment {
+        Moment(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Compiles a checked document. Endpoints, routes, upstreams and listeners that `before` has too keep their counts. It fails, and has then
+/// changed nothing, when so many removed listeners are in use that there is no number for a new one.
+pub fn compile(document: &Document, parts: &Parts, before: Option<&Table>) -> Result<Table, Exhausted> {
+    let Listeners { current, retired, numbered, indexes } = compile_listeners(document, parts, before)?;
     let known: HashMap<&str, &Arc<Upstream>> =
         before.iter().flat_map(|t| t.upstreams.iter()).map(|u| (&*u.pool.name, u)).collect();
     let upstreams: Box<[Arc<Upstream>]> = document
         .upstreams
         .iter()
-        .map(|(name, config)| Arc::new(upstream(name, config, parts, known.get(name).copied())))
+        .map(|(name, config)| Arc::new(pools::upstream(name, config, parts, known.get(name).copied())))
         .collect();
     let counted: HashMap<&str, &Arc<RouteStats>> =
         before.iter().flat_map(|t| t.routes.iter()).map(|r| (&*r.name, &r.stats)).collect();
@@ -39,66 +52,32 @@ pub fn compile(document: &Document, parts: &Parts, before: Option<&Table>) -> Ta
         Some(stats) => Arc::clone(stats),
         None => Arc::new(RouteStats::new(parts.workers)),
     };
+    let mut shared = Vec::new();
     let routes = document
         .routes
         .iter()
         .map(|config| {
             let name = config.name();
             let stats = stats(&name);
-            Arc::new(route(&name, config, document, &upstreams, stats))
+            Arc::new(route(&name, config, document, &upstreams, stats, &mut shared))
         })
         .collect();
-    let (listeners, indexes) = listeners(document, parts, before);
     let unmatched = match before {
         Some(table) => Arc::clone(&table.unmatched),
         None => Arc::new(unmatched(document, parts)),
     };
     let trusted_proxies = document.trusted_proxies.iter().cloned().collect();
-    Table { listeners, routes, upstreams, trusted_proxies, unmatched, indexes }
-}
-
-fn upstream(name: &str, config: &UpstreamConfig, parts: &Parts, before: Option<&Arc<Upstream>>) -> Upstream {
-    let known: HashMap<&str, &Arc<Endpoint>> =
-        before.iter().flat_map(|u| u.pool.endpoints.iter()).map(|e| (&*e.address, e)).collect();
-    let mut numbered = before.map_or(0, |u| u.numbered);
-    let endpoints = config
-        .endpoints
-        .iter()
-        .map(|e| {
-            let (address, weight) = (e.address.to_string(), u32::from(e.weight));
-            match known.get(&*address) {
-                Some(same) => {
-                    same.set_weight(weight);
-                    Arc::clone(same)
-                }
-                None => {
-                    let number = numbered;
-                    numbered = numbered.saturating_add(1);
-                    Arc::new(Endpoint::new(&address, target(&e.address), weight, number, &parts.slots))
-                }
-            }
-        })
-        .collect();
-    let kept = &config.keepalive;
-    let keepalive = Keepalive {
-        idle: kept.idle as usize,
-        idle_timeout: kept.idle_timeout.into(),
-        requests: kept.requests,
-        max_age: kept.max_age.into(),
-    };
-    let stats = match before {
-        Some(same) => Arc::clone(&same.stats),
-        None => Arc::new(UpstreamStats::new(parts.workers)),
-    };
-    Upstream { pool: Pool { name: name.into(), endpoints, keepalive }, stats, numbered }
-}
-
-fn target(address: &EndpointAddress) -> Target {
-    match address {
-        EndpointAddress::Ip(address) => Target::Socket(*address),
-        EndpointAddress::Unix(path) => Target::Unix(path.as_path().into()),
-        EndpointAddress::Name { .. } => Target::Name(ArcSwap::default()),
-    }
+    Ok(Table {
+        listeners: current,
+        retired,
+        numbered,
+        routes,
+        upstreams,
+        trusted_proxies,
+        unmatched,
+        outline: Outline::of(document),
+        indexes,
+    })
 }
 
 fn route(
@@ -107,6 +86,7 @@ fn route(
     document: &Document,
     upstreams: &[Arc<Upstream>],
     stats: Arc<RouteStats>,
+    shared: &mut Vec<Arc<Retries>>,
 ) -> Route {
     let action = match &config.action {
         ActionConfig::Upstream(name) => {
@@ -116,13 +96,24 @@ fn route(
                 None => Action::Nothing,
             }
         }
+        ActionConfig::Split(split) => {
+            let side =
+                |choice: &SplitChoice| document.upstreams.position(&choice.upstream).and_then(|at| upstreams.get(at));
+            Action::Split(Box::new(Split {
+                by: split.by.clone(),
+                weights: Weights::new(split.to.iter().map(|choice| choice.weight)),
+                sides: split.to.iter().filter_map(side).cloned().collect(),
+            }))
+        }
         ActionConfig::Redirect(r) => Action::Redirect { to: Box::new(r.to.clone()), status: r.status },
         ActionConfig::Respond(r) => Action::Respond(Box::new(answer(r))),
     };
     Route {
         name: name.into(),
+        pattern: config.name.is_some().then(|| config.pattern().into()),
         action,
         timeouts: timeouts(&config.timeouts(&document.defaults)),
+        retries: share(retries(&config.retries(&document.defaults)), shared),
         max_body: config.request(&document.defaults).max_body.get().map_or(u64::MAX, |size| size.bytes()),
         websocket: !config.upgrade.is_empty(),
         stats,
@@ -132,8 +123,10 @@ fn route(
 fn unmatched(document: &Document, parts: &Parts) -> Route {
     Route {
         name: "_none".into(),
+        pattern: None,
         action: Action::Nothing,
         timeouts: timeouts(&document.defaults.timeouts),
+        retries: Arc::new(retries(&document.defaults.retries)),
         max_body: 0,
         websocket: false,
         stats: Arc::new(RouteStats::new(parts.workers)),
@@ -146,6 +139,35 @@ fn timeouts(config: &TimeoutsConfig) -> Timeouts {
     Timeouts { connect: connect.into(), read: span(read), write: span(write), request: span(request) }
 }
 
+fn retries(config: &RetriesConfig) -> Retries {
+    let RetriesConfig { attempts, retry_on, non_idempotent, budget } = config;
+    let RetryOn { error, timeout, invalid_header, statuses } = retry_on.clone();
+    Retries {
+        attempts: *attempts,
+        error,
+        timeout,
+        invalid_header,
+        statuses,
+        non_idempotent: *non_idempotent,
+        budget: budget.get(),
+    }
+}
+
+/// Most routes say the same: they share it.
+fn share(retries: Retries, shared: &mut Vec<Arc<Retries>>) -> Arc<Retries> {
+    match shared.iter().find(|known| ***known == retries) {
+        Some(known) => Arc::clone(known),
+        None => {
+            let new = Arc::new(retries);
+            // with so many different ones there is little to share
+            if shared.len() < SHARED_MAX {
+                shared.push(Arc::clone(&new));
+            }
+            new
+        }
+    }
+}
+
 fn answer(config: &RespondConfig) -> Answer {
     let mut lines = Vec::new();
     for (name, value) in &config.headers {
@@ -154,75 +176,16 @@ fn answer(config: &RespondConfig) -> Answer {
     Answer { status: config.status, lines: lines.into(), body: config.body.as_bytes().into() }
 }
 
-/// The listeners in the order of their names, and an index for each set of routes that they share.
-fn listeners(document: &Document, parts: &Parts, before: Option<&Table>) -> (Box<[Listener]>, Box<[RouteIndex]>) {
-    let mut sorted: Vec<_> = document.listeners.iter().collect();
-    sorted.sort_by_key(|(name, _)| *name);
-    let limited = document.routes.iter().any(|r| r.listeners.is_some());
-    let mut sets: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-    let mut indexes = Vec::new();
-    let listeners = sorted
-        .into_iter()
-        .map(|(name, config)| {
-            // without routes of their own, all listeners share one index
-            let index = *sets.entry(limited.then_some(name)).or_insert_with(|| {
-                indexes.push(index(document, limited.then_some(name)));
-                indexes.len() - 1
-            });
-            let same = before.and_then(|t| t.listeners.iter().find(|l| *l.name == *name));
-            let stats = match same {
-                Some(same) => Arc::clone(&same.stats),
-                None => Arc::new(ListenerStats::new(parts.workers)),
-            };
-            Listener {
-                name: name.into(),
-                address: config.address.value.clone(),
-                arrival: arrival_lines(port(&config.address)),
-                limits: limits(config),
-                stats,
-                index,
-            }
-        })
-        .collect();
-    (listeners, indexes.into())
-}
-
-/// The lines that say how clients of a listener on `port` (0: none) came in.
-fn arrival_lines(port: u16) -> Box<[u8]> {
-    match port {
-        0 => Box::from(&b"X-Forwarded-Proto: http\r\n"[..]),
-        port => format!("X-Forwarded-Proto: http\r\nX-Forwarded-Port: {port}\r\n").into_bytes().into(),
-    }
-}
-
-/// The port clients connect to; 0 for a Unix socket.
-fn port(address: &ListenAddress) -> u16 {
-    match address {
-        ListenAddress::Any { port } | ListenAddress::Name { port, .. } => *port,
-        ListenAddress::Ip(address) => address.port(),
-        ListenAddress::Unix(_) => 0,
-    }
-}
-
-fn limits(config: &ListenerConfig) -> ClientLimits {
-    let limits = &config.limits;
-    ClientLimits {
-        connections: limits.connections,
-        head: HeadLimits { size: limits.header_size.bytes() as usize, count: limits.header_count as usize },
-        header_timeout: limits.header_timeout.into(),
-        body_timeout: limits.body_timeout.into(),
-        body_min_rate: limits.body_min_rate.per_second(),
-        send_timeout: limits.send_timeout.into(),
-        keepalive_timeout: config.keepalive.timeout.into(),
-        keepalive_requests: config.keepalive.requests,
-    }
-}
-
-fn index(document: &Document, listener: Option<&str>) -> RouteIndex {
+/// Finds the routes that a listener has.
+pub(super) fn index(document: &Document, routes: Routes<'_>) -> RouteIndex {
     let mut builder = RouteIndexBuilder::default();
     for (id, route) in document.routes.iter().enumerate() {
-        let named = |wanted: &str| route.listeners.as_ref().is_none_or(|l| l.iter().any(|n| *n.value == *wanted));
-        if listener.is_some_and(|wanted| !named(wanted)) {
+        let wanted = match (&route.listeners, routes) {
+            (None, _) | (_, Routes::All) => true,
+            (Some(names), Routes::Of(name)) => names.iter().any(|n| *n.value == *name),
+            (Some(_), Routes::OfNobody) => false,
+        };
+        if !wanted {
             continue;
         }
         let host = match &route.matches.host {

@@ -13,6 +13,7 @@ pub struct LiveTable {
 
 impl LiveTable {
     pub fn new(table: Table) -> LiveTable {
+        serve(&table);
         LiveTable { table: ArcSwap::from_pointee(table), generation: AtomicU64::new(1) }
     }
 
@@ -25,9 +26,15 @@ impl LiveTable {
         self.table.load_full()
     }
 
-    /// Puts `table` in force; requests in flight keep the one they began with.
-    pub fn swap(&self, table: Table) {
+    /// Puts `table` in force; requests in flight keep the one they began with. Its generation.
+    pub fn swap(&self, table: Table) -> u64 {
+        serve(&table);
         self.table.store(Arc::new(table));
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.generation.fetch_add(1, Ordering::AcqRel) + 1
     }
+}
+
+/// Pools say which endpoints there are only once they are in force: a table that is made and thrown away changes nothing.
+fn serve(table: &Table) {
+    table.upstreams.iter().for_each(|upstream| upstream.pool.serve());
 }

@@ -1,6 +1,7 @@
 //! A route, compiled: where its requests go and how long that may take.
 
-use super::Upstream;
+use super::{Split, Upstream};
+use crate::failure::Failure;
 use crate::http::clock::Span;
 use crate::telemetry::RouteStats;
 use crate::value::Template;
@@ -9,8 +10,12 @@ use std::sync::Arc;
 /// Where requests go.
 pub struct Route {
     pub name: Box<str>,
+    /// Its host and path, unless the name says them.
+    pub pattern: Option<Box<str>>,
     pub action: Action,
     pub timeouts: Timeouts,
+    /// Shared by all routes that say the same.
+    pub retries: Arc<Retries>,
     /// Largest request body in bytes.
     pub max_body: u64,
     /// Clients may switch to WebSocket.
@@ -22,6 +27,7 @@ pub struct Route {
 /// What is done with a request. Exactly one.
 pub enum Action {
     Forward(Arc<Upstream>),
+    Split(Box<Split>),
     Redirect {
         to: Box<Template>,
         status: u16,
@@ -29,6 +35,52 @@ pub enum Action {
     Respond(Box<Answer>),
     /// No route matched: 404.
     Nothing,
+}
+
+impl Route {
+    /// Its host, if it has one, and its path, as written.
+    pub fn pattern(&self) -> &str {
+        self.pattern.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The upstream that answers, if one does; `side` is what [`Split::choose`] chose.
+    pub fn upstream(&self, side: u16) -> Option<&Arc<Upstream>> {
+        match &self.action {
+            Action::Forward(upstream) => Some(upstream),
+            Action::Split(split) => split.side(side),
+            Action::Redirect { .. } | Action::Respond(_) | Action::Nothing => None,
+        }
+    }
+}
+
+/// When a request may be sent again elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// Attempts in all, the first one too.
+    pub attempts: u32,
+    /// After a refused or broken connection.
+    pub error: bool,
+    pub timeout: bool,
+    /// After a response that is not valid.
+    pub invalid_header: bool,
+    /// After these statuses, where nothing of the response has been delivered.
+    pub statuses: Box<[u16]>,
+    /// Also what may have been carried out already.
+    pub non_idempotent: bool,
+    /// Share of a pool's recent requests that may be sent again, in percent.
+    pub budget: u8,
+}
+
+impl Retries {
+    /// Whether this failure is one to try again after.
+    pub fn covers(&self, failure: Failure) -> bool {
+        match failure {
+            Failure::ConnectRefused | Failure::UpstreamReset => self.error,
+            Failure::ConnectTimeout | Failure::UpstreamTimeout => self.timeout,
+            Failure::BadResponse => self.invalid_header,
+            _ => false,
+        }
+    }
 }
 
 /// A fixed answer.

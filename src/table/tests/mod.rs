@@ -33,6 +33,7 @@ fn find(index: &RouteIndex, path: impl AsRef<[u8]>) -> Found {
     index.find(b"example.com", path.as_ref(), |_| true)
 }
 
+mod counts;
 mod document;
 mod properties;
 mod routes;

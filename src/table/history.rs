@@ -1,0 +1,164 @@
+//! Which table is in force since when, and what came of every try to put another one in its place.
+
+use super::Changes;
+use crate::config::Report;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// Tries that are remembered.
+const RECENT_MAX: usize = 32;
+/// Bytes of what is remembered of one.
+const WORDS_MAX: usize = 4096;
+
+/// Who asks for a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The program starts.
+    Start,
+    /// A file changed.
+    File,
+    /// SIGHUP.
+    Signal,
+    /// The admin address, and so `wharf reload`.
+    Api,
+}
+
+impl Why {
+    /// The word for it in the admin API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Why::Start => "start",
+            Why::File => "file",
+            Why::Signal => "signal",
+            Why::Api => "api",
+        }
+    }
+}
+
+/// A table was put in force.
+#[derive(Debug)]
+pub struct Outcome {
+    pub generation: u64,
+    pub at: SystemTime,
+    /// The hash of the texts that it was made from.
+    pub config_hash: String,
+    pub changes: Changes,
+}
+
+/// A table was not put in force; the one before is.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The reason as people read it, with places and hints.
+    pub text: String,
+    /// What is wrong with the document, if that is the reason.
+    pub report: Option<Box<Report>>,
+}
+
+impl Refusal {
+    pub fn new(text: impl Into<String>) -> Refusal {
+        Refusal { text: text.into(), report: None }
+    }
+}
+
+impl From<Report> for Refusal {
+    /// It is read by those who may not read the environment.
+    fn from(report: Report) -> Refusal {
+        let report = report.discreet();
+        Refusal { text: report.render(false), report: Some(Box::new(report)) }
+    }
+}
+
+/// One try, as it is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub at: SystemTime,
+    pub why: Why,
+    /// What changed, or the reason why nothing did; cut when very long.
+    pub result: Result<String, String>,
+}
+
+/// What holds now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// When the table in force was put there.
+    pub loaded_at: SystemTime,
+    /// The hash of the texts that it was made from.
+    pub config_hash: String,
+    /// The last try.
+    pub last: Attempt,
+}
+
+/// Every try so far: the last ones as such, the others in what holds now.
+#[derive(Debug)]
+pub struct History(Mutex<(Standing, VecDeque<Attempt>)>);
+
+impl History {
+    /// The program starts with a table; from another source than it should when there is an error.
+    pub fn starting(config_hash: String, at: SystemTime, error: Option<&str>) -> History {
+        let result = match error {
+            None => Ok("started".to_owned()),
+            Some(error) => Err(cut(error)),
+        };
+        let last = Attempt { at, why: Why::Start, result };
+        let recent = VecDeque::from([last.clone()]);
+        History(Mutex::new((Standing { loaded_at: at, config_hash, last }, recent)))
+    }
+
+    /// A try came to this.
+    pub fn note(&self, why: Why, result: &Result<Outcome, Refusal>) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (standing, recent) = &mut *inner;
+        let at = SystemTime::now();
+        let result = match result {
+            Ok(outcome) => {
+                standing.loaded_at = outcome.at;
+                standing.config_hash.clone_from(&outcome.config_hash);
+                Ok(cut(&outcome.changes.to_string()))
+            }
+            Err(refusal) => Err(cut(&refusal.text)),
+        };
+        standing.last = Attempt { at, why, result };
+        if recent.len() >= RECENT_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(standing.last.clone());
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// The last tries, the oldest first.
+    pub fn recent(&self) -> Vec<Attempt> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.iter().cloned().collect()
+    }
+}
+
+fn cut(text: &str) -> String {
+    let end = (0..=WORDS_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let rest = if end < text.len() { "…" } else { "" };
+    format!("{}{rest}", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_leaves_what_holds_and_the_list_stays_short() {
+        let at = SystemTime::UNIX_EPOCH;
+        let history = History::starting("a".into(), at, None);
+        let outcome = Outcome { generation: 2, at, config_hash: "b".into(), changes: Changes::default() };
+        history.note(Why::Signal, &Ok(outcome));
+        for n in 0..100 {
+            history.note(Why::File, &Err(Refusal::new("ø".repeat(n * 1000))));
+        }
+        let standing = history.standing();
+        assert_eq!(standing.config_hash, "b");
+        assert!(standing.last.result.is_err());
+        let recent = history.recent();
+        assert_eq!(recent.len(), RECENT_MAX);
+        assert!(recent.iter().all(|a| a.result.as_ref().is_err_and(|e| e.len() <= WORDS_MAX + 3)));
+    }
+}

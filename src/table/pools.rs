@@ -1,0 +1,97 @@
+//! Upstreams compiled: what the pool before had, counted and learned of its endpoints lives on in the new one.
+
+use super::compile::Parts;
+use super::{ActiveCheck, Upstream};
+use crate::config::{self, ActiveConfig, ActiveStart, EndpointConfig, Probe, UpstreamConfig};
+use crate::telemetry::{EndpointStats, UpstreamStats};
+use crate::upstream::balance::Balance;
+use crate::upstream::count::Count;
+use crate::upstream::entry::Place;
+use crate::upstream::idle::Keepalive;
+use crate::upstream::members::Listed;
+use crate::upstream::passive;
+use crate::upstream::pool::{Rules, Wait};
+use crate::upstream::probe::Check;
+use crate::upstream::{Entry, Lasting, Pool};
+use crate::value::EndpointAddress;
+use std::sync::Arc;
+
+/// Compiles an upstream. Endpoints that `before` has too go on as they are.
+pub fn upstream(name: &str, config: &UpstreamConfig, parts: &Parts, before: Option<&Arc<Upstream>>) -> Upstream {
+    let lasting = before.map_or_else(Arc::<Lasting>::default, |u| Arc::clone(&u.pool.lasting));
+    let entry = |config: &EndpointConfig| {
+        let address = config.address.to_string();
+        let make = || {
+            let stats = EndpointStats::new(parts.workers);
+            Entry::new(&address, place(&config.address), stats, &parts.slots, &lasting.room)
+        };
+        lasting.entry(&address, make)
+    };
+    let listed = config.endpoints.iter().map(|e| Listed {
+        entry: entry(e),
+        weight: e.weight.into(),
+        max_conns: e.max_conns.unwrap_or(Count::UNLIMITED),
+        backup: e.backup,
+    });
+    let stats = match before {
+        Some(same) => Arc::clone(&same.stats),
+        None => Arc::new(UpstreamStats::new(parts.workers)),
+    };
+    let active = config.active.as_ref().map(active);
+    let pool = Pool::new(name, listed.collect(), rules(config), Arc::clone(&lasting), parts.now());
+    Upstream { pool, stats, active }
+}
+
+fn rules(config: &UpstreamConfig) -> Rules {
+    let (balance, key) = match &config.balance {
+        config::Balance::LeastConn => (Balance::LeastConn, None),
+        config::Balance::RoundRobin => (Balance::RoundRobin, None),
+        config::Balance::Random => (Balance::Random, None),
+        config::Balance::P2c => (Balance::P2c, None),
+        config::Balance::IpHash => (Balance::IpHash, None),
+        config::Balance::Hash(key) => (Balance::Hash, Some(key.clone())),
+    };
+    let kept = &config.keepalive;
+    Rules {
+        balance,
+        key,
+        passive: passive::Rule {
+            max_fails: config.passive.max_fails,
+            fail_timeout: u64::try_from(config.passive.fail_timeout.as_nanos()).unwrap_or(u64::MAX),
+        },
+        slow_start: config.slow_start.unwrap_or_default().into(),
+        sticky: config.sticky.as_ref().map(|sticky| sticky.cookie.clone()),
+        wait: config.wait.map(|wait| Wait { size: wait.size as usize, timeout: wait.timeout.into() }),
+        keepalive: Keepalive {
+            idle: kept.idle as usize,
+            idle_timeout: kept.idle_timeout.into(),
+            requests: kept.requests,
+            max_age: kept.max_age.into(),
+        },
+        starts_down: config.active.as_ref().is_some_and(|active| active.start == ActiveStart::Down),
+    }
+}
+
+fn active(config: &ActiveConfig) -> ActiveCheck {
+    let ActiveConfig { check, interval, timeout, rise, fall, start: _ } = config;
+    ActiveCheck {
+        check: match check {
+            Probe::Http { path, expect } => Check::Http { path: path.clone(), expect: expect.clone() },
+            Probe::Tcp => Check::Tcp,
+        },
+        interval: *interval,
+        timeout: *timeout,
+        rise: *rise,
+        fall: *fall,
+    }
+}
+
+fn place(address: &EndpointAddress) -> Place {
+    match address {
+        EndpointAddress::Ip(address) => Place::Socket(*address),
+        EndpointAddress::Unix(path) => Place::Unix(path.as_path().into()),
+        EndpointAddress::Name { host, port } => {
+            Place::Name { host: host.clone(), port: *port, addresses: Default::default() }
+        }
+    }
+}
