@@ -7,7 +7,7 @@ use crate::http::clock::Moment;
 use crate::http::field::Class;
 use crate::http::method::Method;
 use crate::http::request::RequestHead;
-use crate::table::{Action, Route, Upstream};
+use crate::table::{Route, Upstream};
 use crate::telemetry::{Finished, Record};
 use crate::upstream::InFlight;
 use std::net::IpAddr;
@@ -33,12 +33,16 @@ pub struct Exchange<'w> {
     pub bytes_out: u64,
     pub attempts: u32,
     pub request_id: RequestId,
+    /// Which of a split route's upstreams it goes to.
+    pub side: u16,
     /// Where the request is, or was last.
     pub endpoint: Option<InFlight>,
     pub upstream_status: Option<u16>,
     pub connected_in: Option<Duration>,
     pub header_in: Option<Duration>,
     pub reused: bool,
+    /// The request was served to its end, good or bad.
+    pub over: bool,
     /// What only the access log wants to know.
     facts: Option<Box<LogFacts>>,
 }
@@ -90,11 +94,13 @@ impl<'w> Exchange<'w> {
             bytes_out: 0,
             attempts: 0,
             request_id: RequestId::Own([b'0'; 32]),
+            side: 0,
             endpoint: None,
             upstream_status: None,
             connected_in: None,
             header_in: None,
             reused: false,
+            over: false,
             facts: None,
         }
     }
@@ -108,9 +114,22 @@ impl<'w> Exchange<'w> {
 
     /// The upstream that answers this route, if one does.
     pub fn upstream(&self) -> Option<&Arc<Upstream>> {
-        match &self.route().action {
-            Action::Forward(upstream) => Some(upstream),
-            Action::Redirect { .. } | Action::Respond(_) | Action::Nothing => None,
+        self.route().upstream(self.side)
+    }
+
+    /// It goes to this endpoint, and all that is known of the one before is past.
+    pub fn begin_attempt(&mut self, endpoint: InFlight) {
+        self.endpoint = Some(endpoint);
+        self.attempts += 1;
+        (self.upstream_status, self.connected_in, self.header_in) = (None, None, None);
+    }
+
+    /// The table the request began with, and the route's place in it. A reload meanwhile may have put another table in force, in which
+    /// that place is somebody else's.
+    pub fn in_table(&self) -> Option<(Rc<Snapshot>, u32)> {
+        match &self.place {
+            Place::InTable(snapshot, place) => Some((Rc::clone(snapshot), *place)),
+            Place::Alone(_) => None,
         }
     }
 
@@ -123,7 +142,7 @@ impl<'w> Exchange<'w> {
 
     /// Keeps what the access log wants of the head.
     pub fn note_head(&mut self, head: &RequestHead<'_, '_>, client_ip: IpAddr) {
-        if !self.worker.logs {
+        if !self.worker.logs.get() {
             return;
         }
         let mut text = self.worker.buffers.take();
@@ -139,7 +158,7 @@ impl<'w> Exchange<'w> {
 
     /// Keeps what there is to log of a head that could not be read.
     pub fn note_peer(&mut self, peer: &Peer) {
-        if self.worker.logs {
+        if self.worker.logs.get() {
             self.facts = Some(Box::new(LogFacts { client_ip: peer.ip, text: Vec::new(), ends: [0; 5] }));
         }
     }
@@ -170,7 +189,7 @@ impl<'w> Exchange<'w> {
             duration: self.lasted(),
             route: &self.route().name,
             upstream: self.upstream().map(|u| &*u.pool.name),
-            endpoint: endpoint.map(|e| &*e.address),
+            endpoint: endpoint.map(|e| &*e.entry.address),
             attempts: self.attempts,
             upstream_status: self.upstream_status,
             upstream_connect: self.connected_in,
@@ -193,7 +212,7 @@ impl<'w> Exchange<'w> {
 
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
-        if self.status == 0 && self.failure.is_none() {
+        if self.failure.is_none() && (self.status == 0 || !self.over) {
             // dropped in the middle: this request's task panicked, or the gateway stops and cuts it
             self.failure = Some(if std::thread::panicking() { Failure::Internal } else { Failure::Draining });
         }

@@ -1,6 +1,7 @@
 //! From the client's bytes to a request that knows where it goes: read the head, find the route, admit or answer.
 
 use super::answer::{self, Terms};
+use super::asked::{Asked, key_of};
 use super::buffers::READ_BYTES;
 use super::client::{Client, Peer, given_request_id};
 use super::exchange::{Exchange, RequestId};
@@ -65,11 +66,21 @@ pub struct Request<'w> {
 /// Where a request goes.
 pub enum Course {
     Forward {
-        upgrade: Option<Box<[u8]>>,
+        /// `None` for nearly every request.
+        extras: Option<Box<Extras>>,
         expects_continue: bool,
     },
     /// The message is the answer.
     Answer,
+}
+
+/// What only some requests have on their way up.
+#[derive(Default)]
+pub struct Extras {
+    /// The protocol to switch to, where the route allows it.
+    pub upgrade: Option<Box<[u8]>>,
+    /// What decides which endpoint the request goes to, where the pool wants to know.
+    pub asked: Option<Asked>,
 }
 
 impl Reading {
@@ -82,7 +93,7 @@ impl Reading {
         cx: &mut Context<'_>,
     ) -> Poll<Received<'w>> {
         let snapshot = worker.snapshot();
-        let Some(listener) = snapshot.table.listeners.get(usize::from(peer.listener)) else {
+        let Some(listener) = snapshot.table.listener(peer.listener) else {
             return Poll::Ready(Received::Gone);
         };
         let mut scratch = worker.buffers.scratch();
@@ -197,7 +208,7 @@ fn prepare<'w>(
 ) -> (Request<'w>, usize) {
     let table = &snapshot.table;
     let client = Client::of(peer, head, |ip| table.trusts(ip));
-    let found = find(head, peer, snapshot);
+    let found = find(head, listener, snapshot);
     let place = if let Ok(place) = found { place } else { UNMATCHED };
     let mut exchange = Exchange::begin(worker, Rc::clone(snapshot), place, peer);
     exchange.method = head.method;
@@ -217,8 +228,12 @@ fn prepare<'w>(
         json: false,
     };
     let route = table.route(place);
-    let used = match (&route.action, found.and_then(|_| admit(head, route.max_body))) {
-        (Action::Forward(upstream), Ok(())) => {
+    if let Action::Split(split) = &route.action {
+        let key = split.by.as_ref().map(|key| key_of(key, head, client.ip));
+        request.exchange.side = split.choose(key.as_deref().filter(|key| !key.is_empty()), &worker.random);
+    }
+    let used = match (route.upstream(request.exchange.side), found.and_then(|_| admit(head, route.max_body))) {
+        (Some(upstream), Ok(())) => {
             let upgrade = head.upgrade.filter(|_| route.websocket && wants_websocket(head));
             let origin = Origin {
                 client: &client,
@@ -231,7 +246,10 @@ fn prepare<'w>(
             head::write(head, &origin, &mut request.message);
             let used = request.take_body(rest);
             let expects_continue = head.expect == Expect::Continue && head.minor == 1 && rest.is_empty();
-            request.course = Course::Forward { upgrade: upgrade.map(Into::into), expects_continue };
+            let asked = Asked::of(head, client.ip, upstream);
+            let extras = (upgrade.is_some() || asked.is_some())
+                .then(|| Box::new(Extras { upgrade: upgrade.map(Into::into), asked }));
+            request.course = Course::Forward { extras, expects_continue };
             request.json = answer::accepts_json(head);
             match used {
                 Ok(used) if request.body.passed <= route.max_body => return (request, used),
@@ -240,7 +258,7 @@ fn prepare<'w>(
             }
             rest.len()
         }
-        (action, admitted) => {
+        (_, admitted) => {
             // what came of the body is dropped
             let used = request.take_body(rest);
             request.message.clear();
@@ -251,7 +269,7 @@ fn prepare<'w>(
             if waits || tunnels || request.body.left().is_none_or(|left| left > DRAIN_BYTES_MAX) {
                 request.exchange.keep = false;
             }
-            match (action, admitted, &used) {
+            match (&route.action, admitted, &used) {
                 (_, _, Err(failure)) => request.fail(*failure),
                 (_, Err(failure), _) => request.fail(failure),
                 (Action::Respond(fixed), ..) => {
@@ -269,7 +287,7 @@ fn prepare<'w>(
                     answer::write(204, answer::ALLOW, b"", request.terms(), &mut request.message);
                     request.exchange.status = 204;
                 }
-                (Action::Nothing | Action::Forward(_), ..) => request.fail(Failure::NoRoute),
+                (Action::Nothing | Action::Forward(_) | Action::Split(_), ..) => request.fail(Failure::NoRoute),
             }
             used.unwrap_or(rest.len())
         }
@@ -278,7 +296,7 @@ fn prepare<'w>(
 }
 
 /// The place of the request's route in the table.
-fn find(head: &RequestHead<'_, '_>, peer: &Peer, snapshot: &Snapshot) -> Result<u32, Failure> {
+fn find(head: &RequestHead<'_, '_>, listener: &Listener, snapshot: &Snapshot) -> Result<u32, Failure> {
     if matches!(head.method, Method::Connect | Method::Trace) {
         return Err(Failure::MethodNotAllowed);
     }
@@ -294,7 +312,7 @@ fn find(head: &RequestHead<'_, '_>, peer: &Peer, snapshot: &Snapshot) -> Result<
         // about the gateway itself: no route has this path
         return Ok(UNMATCHED);
     }
-    match snapshot.table.find(peer.listener.into(), host, path) {
+    match snapshot.table.find(listener, host, path) {
         Found::Route(place) => Ok(place),
         Found::None => Err(Failure::NoRoute),
         Found::Ambiguous | Found::Malformed => Err(Failure::BadRequest),

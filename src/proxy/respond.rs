@@ -21,8 +21,14 @@ pub fn departure(framing: Framing, minor: u8, keep: bool) -> Departure {
     }
 }
 
-/// Appends the head of a final response.
-pub fn write_head(head: &ResponseHead<'_, '_>, minor: u8, departure: &Departure, out: &mut Vec<u8>) {
+/// Appends the head of a final response, with `extra_lines`.
+pub fn write_head(
+    head: &ResponseHead<'_, '_>,
+    minor: u8,
+    departure: &Departure,
+    extra_lines: &[u8],
+    out: &mut Vec<u8>,
+) {
     out.reserve(head.len + 64);
     let has_length = head.write(out);
     match (head.framing, departure.encoding) {
@@ -36,6 +42,7 @@ pub fn write_head(head: &ResponseHead<'_, '_>, minor: u8, departure: &Departure,
         }
         _ => {}
     }
+    out.extend_from_slice(extra_lines);
     out.extend_from_slice(connection(minor, departure.keep));
     out.extend_from_slice(b"\r\n");
 }

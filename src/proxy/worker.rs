@@ -17,7 +17,8 @@ pub struct Worker {
     pub buffers: Buffers,
     pub idle: RefCell<IdleConnections>,
     pub log: RefCell<AccessLines>,
-    pub logs: bool,
+    /// Its lines go somewhere.
+    pub logs: Cell<bool>,
     pub program: Arc<ProgramStats>,
     /// The gateway stops: connections are not kept.
     pub draining: Cell<bool>,
@@ -25,7 +26,8 @@ pub struct Worker {
     pub reserve: Reserve,
     live: Arc<LiveTable>,
     current: RefCell<Rc<Snapshot>>,
-    random: RefCell<fastrand::Rng>,
+    /// Its own source of chance.
+    pub random: RefCell<fastrand::Rng>,
     /// The path whose requests panic: tests must see that others do not notice. Debug builds only.
     panic_path: Option<Box<[u8]>>,
 }
@@ -78,7 +80,7 @@ impl Worker {
             number,
             buffers: Buffers::default(),
             idle: RefCell::default(),
-            logs: log.enabled(),
+            logs: Cell::new(log.enabled()),
             log: RefCell::new(log),
             program,
             draining: Cell::new(false),
@@ -96,9 +98,27 @@ impl Worker {
         let generation = self.live.generation();
         let mut current = self.current.borrow_mut();
         if current.generation != generation {
-            *current = Rc::new(Snapshot { generation, table: self.live.load() });
+            let table = self.live.load();
+            self.forget_listeners(&current.table, &table);
+            // what is logged, and where, changes with the table
+            let mut log = self.log.borrow_mut();
+            log.follow();
+            self.logs.set(log.enabled());
+            *current = Rc::new(Snapshot { generation, table });
         }
         Rc::clone(&current)
+    }
+
+    /// Drops what was counted for listeners that are gone. Their numbers are free for others only when `before` is dropped, by this thread
+    /// too, so nothing is counted for two listeners as one.
+    fn forget_listeners(&self, before: &Table, now: &Table) {
+        let gone: Vec<u16> =
+            before.all_listeners().map(|l| l.number.get()).filter(|n| now.listener(*n).is_none()).collect();
+        if !gone.is_empty() {
+            for route in now.routes.iter().chain([&now.unmatched]) {
+                route.stats.forget_listeners(self.number, |number| gone.contains(&number));
+            }
+        }
     }
 
     /// Panics on a request, as it goes upstream, whose path `WHARF_PANIC_PATH` named when this debug build started. Release builds do

@@ -86,6 +86,7 @@ impl<'a, C: Downstream, U: AsyncRead + AsyncWrite + Unpin> Relay<'a, C, U> {
                     respond::write_switch(&head, protocol, &mut out);
                     self.status = 101;
                     self.head_at = Some(self.upstream_active);
+                    (self.out.answers)(101, self.upstream_active);
                     self.switched = true;
                     self.held = Vec::new();
                     return self.deliver(out, rest, cx);
@@ -122,16 +123,21 @@ impl<'a, C: Downstream, U: AsyncRead + AsyncWrite + Unpin> Relay<'a, C, U> {
         mut out: Vec<u8>,
         cx: &mut Context<'_>,
     ) -> Result<(), Failure> {
+        self.status = head.status;
+        self.head_at = Some(self.upstream_active);
+        if (self.out.answers)(head.status, self.upstream_active) {
+            self.declined = true;
+            self.buffers.give(out);
+            return Ok(());
+        }
         // a short rest of the request is read and dropped afterwards; with more, the client had better stop sending
         let rest_is_short = self.out.body.left().is_some_and(|left| left <= DRAIN_BYTES_MAX);
         // without its 100 the client may leave the body out
         let rest_is_sure = rest_is_short && (self.out.body.is_done() || !*self.out.expects_continue);
         let keep = self.keep && rest_is_sure && !self.out.draining.get();
         let departure: Departure = respond::departure(head.framing, self.out.minor, keep);
-        respond::write_head(head, self.out.minor, &departure, &mut out);
+        respond::write_head(head, self.out.minor, &departure, self.out.extra_lines, &mut out);
         self.keep = departure.keep;
-        self.status = head.status;
-        self.head_at = Some(self.upstream_active);
         self.held = Vec::new();
         self.spoiled |= !head.keep_alive || head.framing == Framing::UntilClose;
         let mut body = Body::new(head.framing, departure.encoding);

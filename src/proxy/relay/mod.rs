@@ -48,6 +48,10 @@ pub struct Outbound<'a> {
     /// The client waits for a 100 before it sends the body; false once it has got one.
     pub expects_continue: &'a mut bool,
     pub max_body: u64,
+    /// Further lines of the response's head.
+    pub extra_lines: &'a [u8],
+    /// Told the status of the response before anything of it is delivered: true gives the response up for another attempt.
+    pub answers: &'a mut dyn FnMut(u16, Moment) -> bool,
 }
 
 /// What bounds the exchange in time.
@@ -66,6 +70,8 @@ pub enum Outcome {
     Delivered,
     /// The endpoint switched protocols; both connections are a tunnel now.
     Switched,
+    /// The response is not delivered: another attempt is made.
+    Declined,
 }
 
 /// The state of one attempt. Its public fields are what is known afterwards, whatever the outcome.
@@ -101,6 +107,7 @@ pub struct Relay<'a, C, U> {
     pending: Vec<u8>,
     delivered: usize,
     switched: bool,
+    declined: bool,
     upstream_active: Moment,
     client_sent: Moment,
     client_took: Moment,
@@ -139,6 +146,7 @@ impl<'a, C: Downstream, U: AsyncRead + AsyncWrite + Unpin> Relay<'a, C, U> {
             pending: Vec::new(),
             delivered: 0,
             switched: false,
+            declined: false,
             upstream_active: now,
             client_sent: now,
             client_took: now,
@@ -162,6 +170,9 @@ impl<'a, C: Downstream, U: AsyncRead + AsyncWrite + Unpin> Relay<'a, C, U> {
         for _ in 0..ROUNDS_MAX {
             let up = self.upload(cx)?;
             let down = self.download(cx)?;
+            if self.declined {
+                return Poll::Ready(Ok(Outcome::Declined));
+            }
             if self.pending.is_empty() {
                 let unsent = self.sent < self.out.message.len();
                 if self.switched && (!unsent || self.upload_failed) {

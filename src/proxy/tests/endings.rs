@@ -3,7 +3,10 @@
 use super::script::{ROOMY, Script, hear_request, messages, settle};
 use super::stage::{Stage, pipes, uneven_pipes};
 use crate::failure::Failure;
+use crate::http::transport::Downstream;
 use crate::proxy::relay::Outcome;
+use crate::upstream::Asker;
+use crate::upstream::pool::Tried;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -225,12 +228,14 @@ async fn a_client_that_expects_continue_is_told_to_once() {
 async fn a_request_is_counted_at_its_endpoint_until_its_last_byte_is_on_its_way() {
     let stage = Stage::new();
     let snapshot = stage.worker.snapshot();
-    let pool = &snapshot.table.upstreams[0].pool;
+    let upstream = &snapshot.table.upstreams[0];
     let (mut ends, mut inner) = pipes(ROOMY);
     ends.client.write_all(GET).await.expect("open");
     let mut request = stage.receive(&mut inner.reading, &mut inner.client).await;
-    request.exchange.endpoint = pool.pick(&Default::default());
-    let endpoint = std::sync::Arc::clone(&pool.endpoints[0]);
+    let random = std::cell::RefCell::default();
+    let asker = Asker { now: inner.client.now(), random: &random, key: b"", client_ip: None, prefers: None };
+    request.exchange.endpoint = upstream.pool.pick(&asker, &Tried::default());
+    let endpoint = std::sync::Arc::clone(&upstream.pool.members().primary[0]);
     assert_eq!(endpoint.in_flight(), 1);
     let counted = std::sync::Arc::clone(&endpoint);
     let outside = tokio::spawn(async move {

@@ -11,4 +11,5 @@ mod pressure;
 mod requests;
 mod responses;
 mod serving;
+mod storm;
 mod tunnels;

@@ -236,7 +236,7 @@ async fn requests_of_a_connection_share_one_to_the_origin_pipelined_ones_too() {
     };
     tokio::join!(asking, serve_all(&stage, Client::new(inner)));
     assert_eq!(origin.await.expect("a task"), ["/1", "/2", "/3", "/4"]);
-    assert_eq!(stage.worker.snapshot().table.upstreams[0].pool.endpoints[0].in_flight(), 0);
+    assert_eq!(stage.worker.snapshot().table.upstreams[0].pool.members().primary[0].in_flight(), 0);
 }
 
 #[tokio::test]

@@ -9,9 +9,8 @@ use crate::proxy::receive::{Course, Reading, Received, Request};
 use crate::proxy::relay::{Bounds, Outbound, Outcome, Relay};
 use crate::proxy::worker::Worker;
 use crate::table::compile::{Parts, compile};
-use crate::table::{ClientLimits, LiveTable};
+use crate::table::{ClientLimits, LiveTable, Table};
 use crate::telemetry::{AccessLog, Output, ProgramStats};
-use crate::upstream::idle::Slots;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 /// A worker that trusts its peers, so that what they say of themselves and of the request's id goes up unchanged.
 pub struct Stage {
     pub worker: Worker,
+    pub live: Arc<LiveTable>,
+    parts: Parts,
 }
 
 /// What is known when a request has passed, or has failed to.
@@ -67,6 +68,14 @@ pub fn uneven_pipes(room: usize, upstream_room: usize) -> (Ends, Inner) {
     (Ends { client, origin }, Inner { client: Client::new(inner), upstream, reading })
 }
 
+fn table(text: &str, parts: &Parts, before: Option<&Table>) -> Table {
+    let document = match config::parse("test", text) {
+        Ok(document) => document,
+        Err(report) => panic!("{}", report.render(false)),
+    };
+    compile(&document, parts, before).expect("a few listeners find numbers")
+}
+
 /// The client of all tests.
 pub fn peer() -> Peer {
     Peer::local(0)
@@ -99,14 +108,21 @@ routes:
     redirect: {{ to: /fixed, status: 308 }}
 "
         );
-        let document = match config::parse("test", &text) {
-            Ok(document) => document,
-            Err(report) => panic!("{}", report.render(false)),
-        };
-        let table = compile(&document, &Parts { workers: 1, slots: Arc::new(Slots::default()) }, None);
+        Stage::of(&text)
+    }
+
+    /// With a whole document.
+    pub fn of(text: &str) -> Stage {
+        let parts = Parts { workers: 1, slots: Arc::default(), numbers: Arc::default(), start: Instant::now() };
+        let live = Arc::new(LiveTable::new(table(text, &parts, None)));
         let program = Arc::new(ProgramStats::new("test", ""));
         let log = AccessLog::start(Output::None, Arc::clone(&program)).expect("no log is no failure");
-        Stage { worker: Worker::new(0, Arc::new(LiveTable::new(table)), log.lines(), program, Instant::now()) }
+        Stage { worker: Worker::new(0, Arc::clone(&live), log.lines(), program, Instant::now()), live, parts }
+    }
+
+    /// Puts another document in force.
+    pub fn reload(&self, text: &str) {
+        self.live.swap(table(text, &self.parts, Some(&self.live.load())));
     }
 
     pub fn limits(&self) -> ClientLimits {
@@ -144,7 +160,9 @@ routes:
         let route = request.exchange.route();
         let (timeouts, max_body) = (route.timeouts, route.max_body);
         let (upgrade, mut expects_continue) = match &mut request.course {
-            Course::Forward { upgrade, expects_continue } => (upgrade.clone(), *expects_continue),
+            Course::Forward { extras, expects_continue } => {
+                (extras.as_ref().and_then(|extras| extras.upgrade.clone()), *expects_continue)
+            }
             Course::Answer => (None, false),
         };
         let limits = self.limits();
@@ -161,6 +179,8 @@ routes:
             upgrade: upgrade.as_deref(),
             expects_continue: &mut expects_continue,
             max_body,
+            extra_lines: b"",
+            answers: &mut |_, _| false,
         };
         let began = client.now();
         let bounds = Bounds { timeouts: &timeouts, limits: &limits, deadline };
