@@ -6,8 +6,9 @@
 pub mod value;
 pub mod failure;
 pub mod http;
-pub mod upstream;
 pub mod telemetry;
+pub mod discovery;
+pub mod upstream;
 pub mod config;
 pub mod table;
 pub mod proxy;

@@ -1,5 +1,7 @@
 //! The accept loop of one listener on one worker.
 
+use super::bind::{BACKLOG, Bound};
+use super::listeners::Door;
 use super::reactor::Reactor;
 use crate::proxy::Peer;
 use crate::table::Listener;
@@ -10,6 +12,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Connections taken before other tasks get a turn.
@@ -22,38 +25,68 @@ const EVICT: usize = 8;
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Accepts for ever, or until the socket fails.
-pub async fn accept(reactor: Rc<Reactor>, socket: OwnedFd, listener: u16) -> io::Result<()> {
-    let socket = super::readiness::readable(socket)?;
+/// Accepts until `closed`, or until the socket fails. Those who wait when the socket closes for good are accepted one last time.
+pub async fn accept(reactor: Rc<Reactor>, door: Arc<Door>, closed: impl Future<Output = ()>) -> io::Result<()> {
+    let socket = super::readiness::readable(Arc::clone(&door.socket))?;
+    let mut closed = std::pin::pin!(closed);
     loop {
-        let mut ready = socket.readable().await?;
-        for _ in 0..BATCH {
-            match rustix::net::acceptfrom_with(socket.get_ref(), SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-                Ok((client, address)) => {
-                    let address = address.and_then(|a| SocketAddr::try_from(a).ok());
-                    if reactor.worker.reserve.leaves_enough(&client) || make_room(&reactor).await {
-                        admit(&reactor, client, address, listener);
-                    } else {
-                        with_listener(&reactor, listener, |l| refuse(&reactor, l, &client, Rejection::Descriptors));
-                    }
-                }
-                Err(Errno::AGAIN) => {
-                    ready.clear_ready();
-                    break;
-                }
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    with_listener(&reactor, listener, |l| {
-                        l.stats.rejected(reactor.worker.number, Rejection::Descriptors);
-                    });
-                    make_room(&reactor).await;
-                }
-                // the client gave up, or a firewall said no: the next one may do better
-                Err(Errno::CONNABORTED | Errno::INTR | Errno::PERM | Errno::PROTO) => {}
-                Err(e) => return Err(e.into()),
-            }
+        let mut ready = tokio::select! {
+            biased;
+            () = &mut closed => break,
+            ready = socket.readable() => ready?,
+        };
+        if take(&reactor, socket.get_ref(), door.listener(), BATCH).await? {
+            ready.clear_ready();
         }
         tokio::task::yield_now().await;
     }
+    drop(socket);
+    if door.socket.closes_soon() {
+        last_call(&reactor, &door.socket, door.listener()).await?;
+        // the others may have left since: whoever is last accepts right before the close
+        let number = door.listener();
+        if let Some(socket) = Arc::into_inner(door).and_then(|door| Arc::into_inner(door.socket)) {
+            last_call(&reactor, &socket, number).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Accepts those who wait, and no more than can have waited.
+async fn last_call(reactor: &Reactor, socket: &Bound, listener: u16) -> io::Result<()> {
+    for _ in 0..usize::from(BACKLOG).div_ceil(BATCH) {
+        if take(reactor, socket, listener, BATCH).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Accepts up to `most` connections. True when no more wait.
+async fn take(reactor: &Reactor, socket: &Bound, listener: u16, most: usize) -> io::Result<bool> {
+    for _ in 0..most {
+        match rustix::net::acceptfrom_with(socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            Ok((client, address)) => {
+                let address = address.and_then(|a| SocketAddr::try_from(a).ok());
+                if reactor.worker.reserve.leaves_enough(&client) || make_room(reactor).await {
+                    admit(reactor, client, address, listener);
+                } else {
+                    with_listener(reactor, listener, |l| refuse(reactor, l, &client, Rejection::Descriptors));
+                }
+            }
+            Err(Errno::AGAIN) => return Ok(true),
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                with_listener(reactor, listener, |l| {
+                    l.stats.rejected(reactor.worker.number, Rejection::Descriptors);
+                });
+                make_room(reactor).await;
+            }
+            // the client gave up, or a firewall said no: the next one may do better
+            Err(Errno::CONNABORTED | Errno::INTR | Errno::PERM | Errno::PROTO) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(false)
 }
 
 /// Closes what is idle, now or in a moment. False when nothing is.
@@ -91,7 +124,7 @@ fn admit(reactor: &Reactor, client: OwnedFd, address: Option<SocketAddr>, number
 }
 
 fn with_listener(reactor: &Reactor, number: u16, f: impl FnOnce(&Listener)) {
-    if let Some(listener) = reactor.worker.snapshot().table.listeners.get(usize::from(number)) {
+    if let Some(listener) = reactor.worker.snapshot().table.listener(number) {
         f(listener);
     }
 }

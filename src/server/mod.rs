@@ -1,57 +1,69 @@
 //! Putting it together on pingora: sockets, worker threads, reload, signals, shutdown.
 
 mod accept;
+mod access;
 mod bind;
+mod checks;
+mod content;
+mod doorkeeper;
+mod estate;
+mod handover;
+mod inheritance;
+mod life;
+mod listeners;
+mod program;
 mod reactor;
 mod readiness;
 mod reload;
+mod reloads;
 mod service;
 mod signals;
 mod socket;
+mod socket_file;
+mod source;
+mod state;
 mod thread;
+mod upgrade;
 mod watch;
 
-use crate::admin;
-use crate::config::{self, AccessLogOutput, Document, LogLevel, Threads};
+pub use reload::{looks_cut_off, needs_restart};
+pub use reloads::{Answer, Reloads};
+pub use source::{Copies, Source};
+
+use crate::admin::{self, Guard, Reloading, Texts};
+use crate::config::{self, Document, Loaded, LogLevel, Secrets, Threads};
+use crate::discovery::Dns;
+use crate::http::clock::Moment;
 use crate::table::compile::{Parts, compile};
-use crate::table::{LiveTable, Table};
-use crate::telemetry::{self, AccessLog, Output, ProgramStats};
-use crate::upstream::idle::Slots;
-use crate::upstream::names;
+use crate::table::{History, LiveTable, Table, Why};
+use crate::telemetry::{self, ProgramStats};
+use crate::upstream::{Pool, names};
 use crate::value::ListenAddress;
+use access::Access;
+use arc_swap::ArcSwap;
+use content::config_hash;
+use estate::Estate;
+use handover::Message;
+use inheritance::Inheritance;
+use life::{Life, Stage};
+use listeners::{Addressed, Listeners};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
-use std::fmt;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use program::Program;
+use source::First;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 use tokio::sync::watch as channel;
-
-/// Where the configuration comes from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// A file, read again on reload.
-    File(PathBuf),
-    /// A text made from the command line.
-    Text(String),
-}
-
-impl Source {
-    /// Reads and checks the configuration.
-    pub fn load(&self) -> Result<Document, config::Report> {
-        match self {
-            Source::File(path) => config::load(path),
-            Source::Text(text) => config::parse("command line", text),
-        }
-    }
-}
+use watch::WatchList;
 
 /// Why the gateway did not run.
 pub enum Error {
     /// The configuration is invalid.
     Config(config::Report),
+    /// So it is, and there is no copy to start from: a note says why.
+    NoCopy(Box<config::Report>, String),
     /// Anything else, as a sentence.
     Start(String),
 }
@@ -60,6 +72,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Config(report) => write!(f, "{}", report.render(false)),
+            Error::NoCopy(report, note) => write!(f, "{}\n{note}", report.render(false)),
             Error::Start(why) => write!(f, "error: {why}"),
         }
     }
@@ -68,17 +81,33 @@ impl fmt::Display for Error {
 /// What the parts of a running gateway share.
 pub struct Gateway {
     pub source: Source,
+    /// The files to notice changes of.
+    watched: Arc<WatchList>,
     pub live: Arc<LiveTable>,
+    /// What came of the reloads.
+    pub history: History,
+    /// Asks for the next.
+    pub reloads: Reloads,
+    /// The last good configuration is kept.
+    keeps: bool,
     pub program: Arc<ProgramStats>,
-    pub access_log: AccessLog,
+    access: Access,
+    listeners: Listeners,
+    /// Until it is closed, or another process serves it.
+    admin_socket: Mutex<Option<Addressed>>,
+    /// Held by whoever changes what is served, or hands it over.
+    changes: tokio::sync::Mutex<()>,
     parts: Parts,
     /// The document that cannot change without a new process is compared with.
     fixed: reload::Fixed,
     give_back_memory: fn(),
     /// The admin address, if there is one.
     pub admin: Option<ListenAddress>,
+    /// Who may ask there.
+    guard: ArcSwap<Guard>,
+    /// The texts in force.
+    texts: ArcSwap<Texts>,
     stopping_times: Mutex<StoppingTimes>,
-    start: Instant,
     /// Workers that accept connections.
     serving: AtomicUsize,
     stopping: AtomicBool,
@@ -101,7 +130,8 @@ impl StoppingTimes {
 
 impl Gateway {
     /// What of a document is neither in its table nor fixed.
-    fn adopt(&self, document: &Document) {
+    fn adopt(&self, document: &Document, secrets: Secrets) {
+        self.guard.store(Arc::new(guard(document, secrets)));
         *self.stopping_times.lock().unwrap_or_else(PoisonError::into_inner) = StoppingTimes::of(document);
         log::set_max_level(level(document.observability.log.level));
     }
@@ -110,18 +140,43 @@ impl Gateway {
         *self.stopping_times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what is served where, and from which file.
-    fn announce(&self) {
-        let from = match &self.source {
-            Source::File(path) => path.display().to_string(),
-            Source::Text(_) => "the command line".to_owned(),
-        };
-        log::info!("wharf {} serves {from} with {} worker threads", env!("CARGO_PKG_VERSION"), self.parts.workers);
+    /// Says what is served where, and from which file; and how many sockets another process gave.
+    fn announce(&self, given: usize) {
+        let (version, from, workers) = (env!("CARGO_PKG_VERSION"), self.source.name(), self.parts.workers);
+        log::info!("wharf {version} serves {from} with {workers} worker threads");
         for listener in &self.live.load().listeners {
             log::info!("listener {} on {}", listener.name, listener.address);
         }
         if let Some(address) = &self.admin {
             log::info!("admin on {address}");
+        }
+        if given > 0 {
+            log::info!("upgrade: took over {given} sockets");
+        }
+    }
+
+    /// All workers accept, and signals are listened to.
+    fn serves(&self) -> bool {
+        self.serving.load(Ordering::Acquire) == self.parts.workers && self.listens.load(Ordering::Acquire)
+    }
+
+    /// What a process that takes over is given.
+    fn estate(&self) -> (Message, Vec<Addressed>) {
+        let mut sockets = self.listeners.sockets();
+        sockets.extend(self.admin_socket.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let addresses = sockets.iter().map(|(address, _)| address.to_string()).collect();
+        (Message { sockets: addresses, estate: Estate::of(&self.live.load(), self.parts.now()) }, sockets)
+    }
+
+    fn close_admin(&self) {
+        if let Some((_, socket)) = self.admin_socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            socket.close_soon();
+        }
+    }
+
+    fn pass_on_admin(&self) {
+        if let Some((_, socket)) = self.admin_socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            socket.pass_on();
         }
     }
 
@@ -133,13 +188,39 @@ impl Gateway {
 
 impl admin::View for Gateway {
     fn is_ready(&self) -> bool {
-        self.serving.load(Ordering::Acquire) == self.parts.workers
-            && self.listens.load(Ordering::Acquire)
-            && !self.stopping.load(Ordering::Acquire)
+        self.serves() && !self.stopping.load(Ordering::Acquire)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     fn table(&self) -> Arc<Table> {
         self.live.load()
+    }
+
+    fn generation(&self) -> u64 {
+        self.live.generation()
+    }
+
+    fn now(&self) -> Moment {
+        self.parts.now()
+    }
+
+    fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn reload(&self) -> Reloading<'_> {
+        Box::pin(self.reloads.ask_and_wait(Why::Api))
+    }
+
+    fn texts(&self) -> Arc<Texts> {
+        self.texts.load_full()
+    }
+
+    fn guard(&self) -> Arc<Guard> {
+        self.guard.load_full()
     }
 
     fn program(&self) -> &ProgramStats {
@@ -157,77 +238,107 @@ pub struct Hooks {
 }
 
 /// Runs the gateway until a signal stops it.
-pub fn run(source: Source, hooks: Hooks) -> Result<(), Error> {
-    let document = source.load().map_err(Error::Config)?;
+pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
+    let started_as = Program::of_process();
+    let First { loaded: Loaded { document, secrets, files, patterns, variables, .. }, copy } = source.first(copies)?;
     telemetry::log::init(level(document.observability.log.level));
     let workers = match document.threads {
         Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
         Threads::Count(n) => usize::from(n.get()),
     };
     raise_descriptor_limit();
-    let parts = Parts { workers, slots: Arc::new(Slots::default()) };
-    let table = compile(&document, &parts, None);
-    let sockets = bind_all(&table)?;
-    let admin_socket = match &document.admin {
-        Some(admin) => Some(bound(&admin.address, "admin address")?),
-        None => None,
-    };
-    resolve_names(&table)?;
+    let mut inheritance = Inheritance::take().map_err(Error::Start)?;
+    let estate = std::mem::take(&mut inheritance.estate);
+    let parts = Parts { workers, slots: Arc::default(), numbers: Arc::default(), start: estate.beginning() };
+    let listeners = Listeners::new();
+    let sockets = listeners.prepare(&document, &mut inheritance.sockets).map_err(Error::Start)?;
+    let admin = document.admin.as_ref();
+    let admin_socket = admin.map(|admin| listeners::admin(&mut inheritance.sockets, &admin.address.value));
+    let admin_socket: Option<Addressed> = admin_socket.transpose().map_err(Error::Start)?;
+    let mut table = compile(&document, &parts, None).map_err(|e| Error::Start(e.to_string()))?;
+    table.outline.variables = variables;
+    estate.seed_names(&table, parts.now());
+    resolve_names(&table, parts.now()).map_err(|e| Error::Start(format!("cannot start: {e}")))?;
+    estate.apply(&table, parts.now());
+    drop(estate);
     let program =
         Arc::new(ProgramStats::new(env!("CARGO_PKG_VERSION"), option_env!("WHARF_REVISION").unwrap_or("unknown")));
     count_panics(&program);
-    let output = output(&document.observability.access_log.output);
-    let access_log = AccessLog::start(output, Arc::clone(&program)).map_err(|e| {
-        let place = match &document.observability.access_log.output {
-            AccessLogOutput::File(path) => format!(" {}", path.display()),
-            _ => String::new(),
-        };
-        let help = "hint: `observability.access_log.output` names the file; its directory must exist and be writable";
-        Error::Start(format!("cannot open the access log{place}: {e}\n{help}"))
-    })?;
+    let access = Access::start(&document.observability.access_log, &program).map_err(Error::Start)?;
     let gateway = Arc::new(Gateway {
         fixed: reload::Fixed::of(&document),
+        watched: Arc::new(WatchList::new(match &copy {
+            None => source.watched(&files, &patterns),
+            Some(copy) => source.watched(&copy.report.files, &copy.report.patterns),
+        })),
+        history: History::starting(
+            config_hash(&files),
+            SystemTime::now(),
+            copy.as_ref().map(|copy| copy.report.render(false)).as_deref(),
+        ),
+        reloads: Reloads::default(),
+        keeps: copies != Copies::None && matches!(source, Source::File(_)),
         source,
         give_back_memory: hooks.give_back_memory,
         admin: document.admin.as_ref().map(|a| a.address.value.clone()),
+        guard: ArcSwap::from_pointee(guard(&document, secrets)),
+        texts: ArcSwap::from_pointee(Texts::memory(&config_hash(&files), &files)),
         live: Arc::new(LiveTable::new(table)),
         program,
-        access_log,
+        access,
+        listeners,
+        admin_socket: Mutex::new(admin_socket.clone()),
+        changes: tokio::sync::Mutex::default(),
         parts,
         stopping_times: Mutex::new(StoppingTimes::of(&document)),
-        start: Instant::now(),
         serving: AtomicUsize::new(0),
         stopping: AtomicBool::new(false),
         listens: AtomicBool::new(false),
     });
     drop(document);
+    gateway.listeners.open(sockets, &gateway.live.load());
+    match &copy {
+        None => gateway.program.loaded(SystemTime::now()),
+        Some(copy) => gateway.program.loaded_copy(copy.kept_at),
+    }
+    reload::start(Arc::clone(&gateway), copy.as_ref().map_or(files, |copy| copy.report.files.clone()));
     (hooks.give_back_memory)();
-    gateway.program.loaded(SystemTime::now());
-    let (drain, drained) = channel::channel(signals::Stage::Serve);
+    let (stage, watched) = channel::channel(Stage::Serve);
     let mut server = Server::new_with_opt_and_conf(None, pingora_configuration());
     server.bootstrap();
-    server.add_service(service::Workers::new(Arc::clone(&gateway), sockets, drained));
-    server.add_service(service::names(Arc::clone(&gateway)));
-    if let Some(socket) = admin_socket {
-        server.add_service(service::Admin::new(Arc::clone(&gateway), socket));
+    server.add_service(service::Workers::new(Arc::clone(&gateway), watched.clone()));
+    server.add_service(service::upkeep(Arc::clone(&gateway)));
+    if let Some((_, socket)) = admin_socket {
+        server.add_service(service::Admin::new(Arc::clone(&gateway), socket, watched));
     }
-    let reloads = reload::start(Arc::clone(&gateway));
-    let _watcher = watch::start(&gateway.source, &reloads);
-    let watch = signals::Watch::new(Arc::clone(&gateway), drain, reloads);
-    gateway.announce();
+    watch::start(&gateway);
+    if let Some(copy) = &copy {
+        copy.say(&gateway.source);
+    }
+    drop(copy);
+    gateway.announce(inheritance.len());
+    let life = Life::new(Arc::clone(&gateway), stage, started_as, inheritance);
     (hooks.started)(&gateway);
-    server.run(RunArgs { shutdown_signal: Box::new(watch) });
-    gateway.access_log.finish(Duration::from_secs(1));
+    server.run(RunArgs { shutdown_signal: Box::new(life) });
+    gateway.access.log.finish(Duration::from_secs(1));
     log::info!("stopped");
     Ok(())
 }
 
 fn pingora_configuration() -> ServerConf {
     ServerConf {
-        // stopping is our own (signals.rs): pingora is told when all is drained
+        // stopping is our own (life.rs): pingora is told when all is drained
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(0),
         ..ServerConf::default()
+    }
+}
+
+/// Who may ask at the admin address.
+fn guard(document: &Document, secrets: Secrets) -> Guard {
+    match &document.admin {
+        Some(admin) => Guard::new(&admin.address, secrets.admin_token, admin.metrics_open),
+        None => Guard::closed(),
     }
 }
 
@@ -240,43 +351,15 @@ fn level(level: LogLevel) -> log::LevelFilter {
     }
 }
 
-fn output(output: &AccessLogOutput) -> Output {
-    match output {
-        AccessLogOutput::Stdout => Output::Stdout,
-        AccessLogOutput::Stderr => Output::Stderr,
-        AccessLogOutput::None => Output::None,
-        AccessLogOutput::File(path) => Output::File(path.clone()),
+/// Asks for the addresses of named endpoints, so that the first request finds them. A name that does not resolve is an endpoint that is
+/// down for now.
+fn resolve_names(table: &Table, now: Moment) -> io::Result<()> {
+    let pools: Vec<&Pool> = table.upstreams.iter().map(|u| &u.pool).collect();
+    if !names::are_new(&pools) {
+        return Ok(());
     }
-}
-
-/// Binds every listener, or none: the first that cannot be had is the error.
-fn bind_all(table: &Table) -> Result<Vec<OwnedFd>, Error> {
-    table.listeners.iter().map(|l| bound(&l.address, &format!("listener `{}`", l.name))).collect()
-}
-
-fn bound(address: &ListenAddress, what: &str) -> Result<OwnedFd, Error> {
-    bind::listen(address).map_err(|e| {
-        let help = match e.kind() {
-            std::io::ErrorKind::AddrInUse if matches!(address, ListenAddress::Unix(_)) => {
-                "\nhint: another process accepts there (`ss -lxp` shows which), or the path is no socket"
-            }
-            std::io::ErrorKind::AddrInUse => "\nhint: another process listens there; `ss -ltnp` shows which",
-            std::io::ErrorKind::PermissionDenied => {
-                "\nhint: ports below 1024 need the capability CAP_NET_BIND_SERVICE, or a higher port"
-            }
-            _ => "",
-        };
-        Error::Start(format!("cannot listen on {address} ({what}): {e}{help}"))
-    })
-}
-
-/// Asks for the addresses of named endpoints once, so that the first request finds them.
-fn resolve_names(table: &Table) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Error::Start(format!("cannot start: {e}")))?;
-    runtime.block_on(names::refresh(table.upstreams.iter().flat_map(|u| u.pool.endpoints.iter())));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(names::ask_new(&Dns::new(), &pools, now));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use super::socket::Socket;
 use crate::http::clock::{Moment, Span};
 use crate::proxy::{Peer, Standing, Worker};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::net::RecvFlags;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -26,12 +27,14 @@ pub struct Reactor {
     epoll: AsyncFd<OwnedFd>,
     slots: RefCell<Slots>,
     pub worker: Rc<Worker>,
-    /// Tasks that exist.
-    active: Cell<usize>,
+    /// Connections that are open.
+    open: Cell<usize>,
+    emptied: Notify,
+    /// How long a connection may wait for its next request, whatever its own deadline; set when the gateway stops.
+    grace: Cell<Option<Span>>,
     /// When deadlines are looked at next.
     next_sweep: Cell<Moment>,
     earlier: Notify,
-    pub(super) idle: Notify,
 }
 
 #[derive(Default)]
@@ -60,10 +63,11 @@ impl Reactor {
             epoll: super::readiness::readable(epoll::create(CreateFlags::CLOEXEC)?)?,
             slots: RefCell::default(),
             worker,
-            active: Cell::new(0),
+            open: Cell::new(0),
+            emptied: Notify::new(),
+            grace: Cell::new(None),
             next_sweep: Cell::new(Moment::NEVER),
             earlier: Notify::new(),
-            idle: Notify::new(),
         })
     }
 
@@ -74,6 +78,7 @@ impl Reactor {
             Some(index) => *index,
             None => slots.slots.len() as u32,
         };
+        let deadline = deadline.min(self.parting());
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(self.epoll.get_ref(), &socket, EventData::new_u64(u64::from(index)), flags)?;
         let slot = Slot {
@@ -92,6 +97,7 @@ impl Reactor {
             slots.slots.push(slot);
         }
         drop(slots);
+        self.open.set(self.open.get() + 1);
         self.expect(deadline);
         Ok(())
     }
@@ -139,15 +145,33 @@ impl Reactor {
             return None;
         }
         let socket = slot.parked.take()?;
-        let deadline = (slot.served == 0).then_some(slot.deadline);
+        // a first head that begins in the grace has as long as any other
+        let deadline = (slot.served == 0 && self.grace.get().is_none()).then_some(slot.deadline);
         let standing = Standing { peer: slot.peer, served: slot.served, deadline };
-        self.active.set(self.active.get() + 1);
         Some((Socket::new(Rc::clone(self), index, socket), standing))
     }
 
-    /// Tasks that exist now.
-    pub fn active(&self) -> usize {
-        self.active.get()
+    /// Connections that wait for a request wait this long at most from now on, also those that come to wait later.
+    pub fn hurry(&self, grace: Span) {
+        self.grace.set(Some(grace));
+        self.worker.clock.tick();
+        let parting = self.parting();
+        for slot in self.slots.borrow_mut().slots.iter_mut().filter(|s| s.parked.is_some()) {
+            slot.deadline = slot.deadline.min(parting);
+        }
+        self.expect(parting);
+    }
+
+    /// When a connection that waits from now on is closed at the latest.
+    fn parting(&self) -> Moment {
+        self.grace.get().map_or(Moment::NEVER, |grace| self.worker.clock.now() + grace)
+    }
+
+    /// Until no connection is open.
+    pub async fn emptied(&self) {
+        while self.open.get() > 0 {
+            self.emptied.notified().await;
+        }
     }
 
     pub(super) fn is_readable(&self, index: u32) -> bool {
@@ -183,7 +207,7 @@ impl Reactor {
 
     /// The connection waits for its next request until `deadline`.
     pub(super) fn park(&self, index: u32, socket: OwnedFd, served: u32, deadline: Moment) {
-        self.task_ended();
+        let deadline = deadline.min(self.parting());
         if let Some(slot) = self.slots.borrow_mut().slots.get_mut(index as usize) {
             (slot.parked, slot.waker, slot.served, slot.deadline) = (Some(socket), None, served, deadline);
         }
@@ -192,22 +216,18 @@ impl Reactor {
 
     /// The connection's task is over, and its socket closed.
     pub(super) fn release(&self, index: u32) {
-        self.task_ended();
         let peer = self.slots.borrow_mut().free(index);
         self.count_closed(peer);
     }
 
-    fn task_ended(&self) {
-        self.active.set(self.active.get() - 1);
-        if self.active.get() == 0 {
-            self.idle.notify_waiters();
-        }
-    }
-
     fn count_closed(&self, peer: Option<Peer>) {
-        let snapshot = self.worker.snapshot();
-        if let Some(listener) = peer.and_then(|p| snapshot.table.listeners.get(usize::from(p.listener))) {
+        let Some(peer) = peer else { return };
+        if let Some(listener) = self.worker.snapshot().table.listener(peer.listener) {
             listener.stats.closed(self.worker.number);
+        }
+        self.open.set(self.open.get() - 1);
+        if self.open.get() == 0 {
+            self.emptied.notify_one();
         }
     }
 
@@ -228,11 +248,6 @@ impl Reactor {
             }
         }
         closed.into_iter().map(|peer| self.count_closed(peer)).count()
-    }
-
-    /// Closes all connections between two requests; new ones that have said nothing too.
-    pub fn close_all_parked(&self) {
-        self.close_parked(usize::MAX, |_| true);
     }
 
     /// Closes some connections that only wait for a next request, to make room for those that have one. How many.
@@ -268,12 +283,20 @@ impl Reactor {
     }
 
     fn granularity(&self) -> Span {
+        if self.grace.get().is_some() {
+            // nobody comes any more, and a stop is waited for
+            return GRANULARITY;
+        }
         Span(GRANULARITY.0 + self.slots.borrow().slots.len() as u64 * (GRANULARITY.0 / 1000))
     }
 
     fn sweep(&self, now: Moment) {
         let mut next = Moment::NEVER;
         for slot in self.slots.borrow_mut().slots.iter_mut().filter(|s| s.used) {
+            if slot.deadline <= now && slot.has_unread() {
+                // closed now it would be reset: the request that came last is served, its event is on the way
+                slot.deadline = now + GRANULARITY;
+            }
             if slot.deadline > now {
                 next = next.min(slot.deadline);
             } else if slot.parked.is_none() {
@@ -289,6 +312,12 @@ impl Reactor {
 }
 
 impl Slot {
+    /// It is parked, and the kernel has bytes of its client.
+    fn has_unread(&self) -> bool {
+        let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        self.parked.as_ref().is_some_and(|s| rustix::net::recv(s, &mut [0; 1], peek).is_ok_and(|(n, _)| n > 0))
+    }
+
     fn wake_with(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
             self.waker = Some(waker.clone());

@@ -1,152 +1,224 @@
 //! Reload: read, check, compile a whole new table, swap one pointer. Any error leaves the old table whole.
 
-use super::{Gateway, Source};
-use crate::config::{AccessLogConfig, Document, LARGEST, Threads};
+use super::content::{Content, config_hash};
+use super::reloads::Answer;
+use super::state::Keeper;
+use super::watch::Signatures;
+use super::{Gateway, Source, resolve_names};
+use crate::admin::Texts;
+use crate::config::{self, Document, Loaded, Report, RouteConfig, Threads};
 use crate::table::compile::compile;
-use crate::upstream::names;
+use crate::table::diff::some;
+use crate::table::{Attempt, Changes, Outcome, Refusal, Standing, Table, Why};
 use crate::value::ListenAddress;
-use std::hash::{BuildHasher, RandomState};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::SystemTime;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
 
-/// Requests that may wait while a reload runs; they become one.
-const WAITING_MAX: usize = 64;
-
-/// Who asks for a reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// SIGHUP.
-    Signal,
-    /// The file changed.
-    File,
-}
-
-/// Asks for reloads; requests that come while one runs become one.
-#[derive(Clone)]
-pub struct Reloads(SyncSender<Why>);
-
-impl Reloads {
-    pub fn ask(&self, why: Why) {
-        // with so many waiting, the next reload reads the file after this request
-        let _ = self.0.try_send(why);
-    }
-}
+/// A file that changes while it is read is read again, this often.
+const READINGS_MAX: usize = 5;
+/// And after this long.
+const UNSTEADY: Duration = Duration::from_millis(20);
+/// The longest rest between two reloads. It is as long as the last one took, so that a storm of them leaves a core half its time.
+const REST_MAX: Duration = Duration::from_millis(100);
 
 /// What cannot change while the process runs.
 #[derive(PartialEq, Eq)]
 pub struct Fixed {
     threads: Threads,
-    listeners: Vec<(Box<str>, ListenAddress)>,
     admin: Option<ListenAddress>,
-    access_log: AccessLogConfig,
 }
 
 impl Fixed {
     pub fn of(document: &Document) -> Fixed {
-        let mut listeners: Vec<(Box<str>, ListenAddress)> =
-            document.listeners.iter().map(|(name, l)| (Box::from(name), l.address.value.clone())).collect();
-        listeners.sort_by(|a, b| a.0.cmp(&b.0));
-        Fixed {
-            threads: document.threads,
-            listeners,
-            admin: document.admin.as_ref().map(|a| a.address.value.clone()),
-            access_log: document.observability.access_log.clone(),
-        }
+        Fixed { threads: document.threads, admin: document.admin.as_ref().map(|a| a.address.value.clone()) }
     }
 
     /// The first key that differs.
     fn differs(&self, other: &Fixed) -> Option<&'static str> {
-        let Fixed { threads, listeners, admin, access_log } = self;
-        [
-            ("threads", *threads != other.threads),
-            ("listeners", *listeners != other.listeners),
-            ("admin", *admin != other.admin),
-            ("observability.access_log", *access_log != other.access_log),
-        ]
-        .into_iter()
-        .find_map(|(key, differs)| differs.then_some(key))
+        let Fixed { threads, admin } = self;
+        [("threads", *threads != other.threads), ("admin.address", *admin != other.admin)]
+            .into_iter()
+            .find_map(|(key, differs)| differs.then_some(key))
     }
 }
 
-/// Starts the thread that reloads.
-pub fn start(gateway: Arc<Gateway>) -> Reloads {
-    let (ask, asked) = sync_channel(WAITING_MAX);
-    let spawned = std::thread::Builder::new().name("reload".into()).spawn(move || run(&gateway, &asked));
+/// Starts the thread that reloads. `files` are what the start read: the table in force was made from them, unless the gateway runs from
+/// a copy.
+pub fn start(gateway: Arc<Gateway>, files: Vec<config::Source>) {
+    let mut content = Content::default();
+    content.follow(&gateway.watched.get(), &files);
+    let reloads = gateway.reloads.clone();
+    let spawned = std::thread::Builder::new().name("reload".into()).spawn(move || {
+        let mut keeper = gateway.keeps.then(Keeper::new);
+        if let Standing { config_hash, last: Attempt { result: Ok(_), .. }, .. } = gateway.history.standing() {
+            hold(&gateway, &mut keeper, &files, &config_hash);
+        }
+        drop(files);
+        (gateway.give_back_memory)();
+        run(&gateway, content, keeper);
+    });
     if let Err(e) = spawned {
+        reloads.turn_off();
         log::error!("reloads are off: {e}");
     }
-    Reloads(ask)
 }
 
-fn run(gateway: &Gateway, asked: &Receiver<Why>) {
-    let hasher = RandomState::new();
-    let hash = || match &gateway.source {
-        Source::File(path) => {
-            let readable = std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST);
-            readable.then(|| std::fs::read(path).ok()).flatten().map(|bytes| hasher.hash_one(bytes))
-        }
-        Source::Text(_) => None,
-    };
-    let mut last = hash();
-    while let Ok(mut why) = asked.recv() {
-        while let Ok(more) = asked.try_recv() {
-            if more == Why::Signal {
-                why = more;
-            }
-        }
-        let now = hash();
-        // a touched file says nothing new; a signal is obeyed all the same
-        if why == Why::File && (now == last || now.is_none()) {
+fn run(gateway: &Gateway, mut content: Content, mut keeper: Option<Keeper>) {
+    loop {
+        let (why, replies) = gateway.reloads.next();
+        let now = Content::of(&gateway.watched.get());
+        // a touched file says nothing new, nor does one that is still missing; who asks on purpose is obeyed all the same
+        if why == Why::File && now == content {
             continue;
         }
-        last = now;
-        let result = reload(gateway);
-        (gateway.give_back_memory)();
-        match result {
-            Ok(summary) => {
-                gateway.program.reloaded(SystemTime::now());
-                log::info!("reloaded: {summary}");
-            }
-            Err(problem) => {
-                gateway.program.reload_failed();
-                log::error!("reload refused, the table before stays in force\n{problem}");
-            }
+        content = now;
+        let start = Instant::now();
+        let (result, files) = attempt(gateway, why, &mut content);
+        let answer: Answer = Arc::new(result);
+        for reply in replies {
+            // whoever asked may have gone
+            let _ = reply.send(Arc::clone(&answer));
         }
+        if let Ok(outcome) = &*answer {
+            hold(gateway, &mut keeper, &files, &outcome.config_hash);
+        }
+        drop((answer, files));
+        (gateway.give_back_memory)();
+        std::thread::sleep(start.elapsed().min(REST_MAX));
     }
 }
 
-fn reload(gateway: &Gateway) -> Result<String, String> {
-    match &gateway.source {
-        Source::Text(_) => {
-            return Err("error: there is no file to reload: the gateway was started with `--to`".into());
-        }
-        // reading a pipe may take for ever, and no later reload would come to its turn
-        Source::File(path) if path.exists() && !path.is_file() && !path.is_dir() => {
-            return Err(format!("error: {} is no regular file", path.display()));
-        }
-        Source::File(_) => {}
+/// Keeps the texts that are in force now, and shows them.
+fn hold(gateway: &Gateway, keeper: &mut Option<Keeper>, files: &[config::Source], config_hash: &str) {
+    let copy = keeper.as_mut().and_then(|keeper| keeper.keep(files, config_hash));
+    match copy {
+        Some(copy) => gateway.texts.store(Arc::new(Texts::copy(config_hash, copy))),
+        None if gateway.texts.load().config_hash() == config_hash => {}
+        None => gateway.texts.store(Arc::new(Texts::memory(config_hash, files))),
     }
-    let document = gateway.source.load().map_err(|report| report.render(false))?;
-    if let Some(key) = gateway.fixed.differs(&Fixed::of(&document)) {
-        return Err(format!(
-            "error: `{key}` changed, which takes effect with a restart only\nhint: restart the gateway"
-        ));
+}
+
+/// Reloads, and notes everywhere what came of it. The files that were read, if they are in force now.
+fn attempt(gateway: &Gateway, why: Why, content: &mut Content) -> (Result<Outcome, Refusal>, Vec<config::Source>) {
+    let result = catch_unwind(AssertUnwindSafe(|| reload(gateway, why, content)))
+        .unwrap_or_else(|_| Err(Refusal::new("error: the reload failed by a fault of the program, see above")));
+    let (result, files) = match result {
+        Ok((outcome, files)) => (Ok(outcome), files),
+        Err(refusal) => (Err(refusal), Vec::new()),
+    };
+    gateway.history.note(why, &result);
+    match &result {
+        Ok(outcome) => {
+            gateway.program.reloaded(outcome.at);
+            log::info!("reloaded (generation {}): {}", outcome.generation, outcome.changes);
+        }
+        Err(refusal) => {
+            gateway.program.reload_failed();
+            log::error!("reload refused, the table before stays in force\n{}", refusal.text);
+        }
     }
+    (result, files)
+}
+
+/// The steps. Whatever fails, nothing has changed.
+fn reload(gateway: &Gateway, why: Why, content: &mut Content) -> Result<(Outcome, Vec<config::Source>), Refusal> {
+    // an upgrade hands over what is served now: it is waited for
+    let _alone = gateway.changes.blocking_lock();
+    if gateway.stopping.load(Ordering::Acquire) {
+        return Err(Refusal::new("error: the gateway is about to stop"));
+    }
+    let Loaded { document, secrets, files, variables, .. } = read(gateway, content)?;
+    check_fixed(gateway, &document)?;
     let before = gateway.live.load();
-    let table = compile(&document, &gateway.parts, Some(&before));
-    let summary = format!(
-        "{} routes (before: {}), {} upstreams (before: {})",
-        table.routes.len(),
-        before.routes.len(),
-        table.upstreams.len(),
-        before.upstreams.len()
-    );
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("error: {e}"))?;
-    let unresolved = table.upstreams.iter().flat_map(|u| u.pool.endpoints.iter()).filter(|e| !e.is_up());
-    runtime.block_on(names::refresh(unresolved));
-    gateway.live.swap(table);
-    gateway.adopt(&document);
-    Ok(summary)
+    if why == Why::File {
+        guard(&before, &document)?;
+    }
+    let failed = |e: &dyn Display| Refusal::new(format!("error: {e}"));
+    let sockets = gateway.listeners.prepare(&document, &mut Vec::new()).map_err(|e| failed(&e))?;
+    let log = gateway.access.prepare(&document.observability.access_log).map_err(|e| failed(&e))?;
+    let mut table = compile(&document, &gateway.parts, Some(&before)).map_err(|e| failed(&e))?;
+    table.outline.variables = variables;
+    let changes = Changes::between(&before, &table);
+    resolve_names(&table, gateway.parts.now()).map_err(|e| failed(&e))?;
+    // from here on nothing fails
+    gateway.access.switch(log);
+    let generation = gateway.live.swap(table);
+    gateway.listeners.open(sockets, &gateway.live.load());
+    gateway.adopt(&document, secrets);
+    let config_hash = config_hash(&files);
+    Ok((Outcome { generation, at: SystemTime::now(), config_hash, changes }, files))
+}
+
+/// Reads and checks the files; what belongs to them is watched from now on, also when they are wrong.
+fn read(gateway: &Gateway, content: &mut Content) -> Result<Loaded, Refusal> {
+    if let Source::Text(_) = &gateway.source {
+        return Err(Refusal::new("error: there is no file to reload: the gateway was started without one"));
+    }
+    let result = read_steadily(gateway);
+    let (files, patterns) = match &result {
+        Ok(loaded) => (&loaded.files, &loaded.patterns),
+        Err(report) => (&report.files, &report.patterns),
+    };
+    let watched = gateway.source.watched(files, patterns);
+    content.follow(&watched, files);
+    gateway.watched.set(watched);
+    result.map_err(Refusal::from)
+}
+
+/// Files that did not change while they were read, unless they never stop.
+fn read_steadily(gateway: &Gateway) -> Result<Loaded, Report> {
+    let mut readings = 1;
+    loop {
+        let watched = gateway.watched.get();
+        let before = Signatures::of(&watched);
+        let result = gateway.source.load_again();
+        if before == Signatures::of(&watched) || readings == READINGS_MAX {
+            return result;
+        }
+        readings += 1;
+        std::thread::sleep(UNSTEADY);
+    }
+}
+
+fn check_fixed(gateway: &Gateway, document: &Document) -> Result<(), Refusal> {
+    match gateway.fixed.differs(&Fixed::of(document)) {
+        None => Ok(()),
+        Some(key) => Err(Refusal::new(format!(
+            "error: `{key}` changed, which takes effect with a restart only\nhint: restart the gateway"
+        ))),
+    }
+}
+
+/// A file that was cut off can be valid. One with less than half of the routes that are served is taken only from who asks on purpose.
+fn guard(before: &Table, document: &Document) -> Result<(), Refusal> {
+    let (had, has) = (before.routes.len(), document.routes.len());
+    if !looks_cut_off(had, has) {
+        return Ok(());
+    }
+    let left: HashSet<Cow<'_, str>> = document.routes.iter().map(RouteConfig::name).collect();
+    let names = before.routes.iter().map(|route| &route.name);
+    let variables = &before.outline.variables;
+    let removed: Vec<Box<str>> =
+        names.filter(|name| !left.contains(&***name)).map(|name| variables.as_written(name).into()).collect();
+    Err(Refusal::new(format!(
+        "error: the file has {has} routes where {had} are served: it may have been cut off, so it is not applied\n\
+         it would remove: {}\n\
+         hint: if it is meant so, confirm it with `wharf reload` or SIGHUP",
+        some(&removed)
+    )))
+}
+
+/// Would a file with `has` routes wait for a word where `had` are served?
+pub fn looks_cut_off(had: usize, has: usize) -> bool {
+    has * 2 < had
+}
+
+/// The first key that differs and that no reload can change.
+pub fn needs_restart(old: &Document, new: &Document) -> Option<&'static str> {
+    Fixed::of(old).differs(&Fixed::of(new))
 }

@@ -1,43 +1,44 @@
 //! The gateway's parts as pingora services: the workers, the names, the admin address.
 
-use super::signals::Stage;
+use super::bind::Bound;
+use super::checks::Checks;
+use super::life::Stage;
 use super::{Gateway, thread};
 use crate::admin;
-use crate::upstream::names;
+use crate::discovery::Dns;
+use crate::upstream::Pool;
+use crate::upstream::names::{self, Questions};
 use async_trait::async_trait;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use pingora::services::background::{BackgroundService, GenBackgroundService, background_service};
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The worker threads.
 pub struct Workers {
     gateway: Arc<Gateway>,
-    /// Taken when the service starts.
-    sockets: Vec<OwnedFd>,
     stage: watch::Receiver<Stage>,
 }
 
 impl Workers {
-    pub fn new(gateway: Arc<Gateway>, sockets: Vec<OwnedFd>, stage: watch::Receiver<Stage>) -> Workers {
-        Workers { gateway, sockets, stage }
+    pub fn new(gateway: Arc<Gateway>, stage: watch::Receiver<Stage>) -> Workers {
+        Workers { gateway, stage }
     }
 
-    fn start(&mut self) -> std::io::Result<()> {
+    fn start(&self) -> std::io::Result<()> {
         for number in 0..self.gateway.parts.workers {
-            let sockets = self.sockets.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>()?;
+            let doors = self.gateway.listeners.watch();
             let (gateway, stage) = (Arc::clone(&self.gateway), self.stage.clone());
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                if let Err(e) = thread::run(&gateway, number, sockets, stage) {
+                if let Err(e) = thread::run(&gateway, number, doors, stage) {
                     log::error!("worker {number} stopped: {e}");
                     std::process::exit(1);
                 }
                 gateway.worker_done();
             })?;
         }
-        self.sockets.clear();
         Ok(())
     }
 }
@@ -62,24 +63,38 @@ impl Service for Workers {
     }
 }
 
-/// Asks for the addresses of named endpoints again and again.
-pub struct Names(Arc<Gateway>);
+/// What is done in the background for all pools: names are asked again, budgets told the time, endpoints checked.
+pub struct Upkeep(Arc<Gateway>);
 
-/// The service that does.
-pub fn names(gateway: Arc<Gateway>) -> GenBackgroundService<Names> {
-    background_service("names", Names(gateway))
+/// The service that does it.
+pub fn upkeep(gateway: Arc<Gateway>) -> GenBackgroundService<Upkeep> {
+    background_service("upkeep", Upkeep(gateway))
 }
 
 #[async_trait]
-impl BackgroundService for Names {
+impl BackgroundService for Upkeep {
     async fn start(&self, mut shutdown: ShutdownWatch) {
+        let gateway = &self.0;
+        let (mut dns, mut questions, mut checks) = (Dns::new(), Questions::default(), Checks::default());
+        let mut generation = 0;
         loop {
             tokio::select! {
                 _ = shutdown.changed() => return,
-                () = tokio::time::sleep(names::INTERVAL) => {}
+                () = tokio::time::sleep(names::TICK) => {}
             }
-            let table = self.0.live.load();
-            names::refresh(table.upstreams.iter().flat_map(|u| u.pool.endpoints.iter())).await;
+            let (table, now) = (gateway.live.load(), gateway.parts.now());
+            let pools: Vec<&Pool> = table.upstreams.iter().map(|u| &u.pool).collect();
+            if generation != gateway.live.generation() {
+                generation = gateway.live.generation();
+                // an address may have changed while the table was made
+                for pool in &pools {
+                    pool.refresh(now);
+                }
+            }
+            dns.follow_system();
+            questions.turn(&dns, &pools, now);
+            checks.turn(&table.upstreams, &gateway.parts);
+            table.upstreams.iter().for_each(|u| u.pool.lasting.budget.note(now, u.stats.begun_total()));
         }
     }
 }
@@ -87,12 +102,14 @@ impl BackgroundService for Names {
 /// The admin address.
 pub struct Admin {
     gateway: Arc<Gateway>,
-    socket: Option<OwnedFd>,
+    /// Taken when the service starts.
+    socket: Option<Arc<Bound>>,
+    stage: watch::Receiver<Stage>,
 }
 
 impl Admin {
-    pub fn new(gateway: Arc<Gateway>, socket: OwnedFd) -> Admin {
-        Admin { gateway, socket: Some(socket) }
+    pub fn new(gateway: Arc<Gateway>, socket: Arc<Bound>, stage: watch::Receiver<Stage>) -> Admin {
+        Admin { gateway, socket: Some(socket), stage }
     }
 }
 
@@ -101,8 +118,20 @@ impl Service for Admin {
     async fn start_service(&mut self, _: Option<ListenFds>, mut shutdown: ShutdownWatch, _: usize) {
         let Some(socket) = self.socket.take() else { return };
         let view = Arc::clone(&self.gateway) as Arc<dyn admin::View>;
+        let mut stage = self.stage.clone();
+        // while it drains, the gateway still says that it is not ready; but not when another process serves the address
+        let left = async move {
+            if stage.wait_for(|s| *s == Stage::Leave).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let served = async move {
+            let descriptor = socket.as_fd().try_clone_to_owned()?;
+            drop(socket);
+            admin::serve(descriptor, view, left).await
+        };
         tokio::select! {
-            served = admin::serve(socket, view) => {
+            served = served => {
                 if let Err(e) = served {
                     log::error!("the admin address failed: {e}");
                 }

@@ -1,26 +1,27 @@
 //! One worker thread: a single-threaded runtime that accepts, serves and drains, and shares nothing with the others.
 
+use super::Gateway;
+use super::doorkeeper::Doorkeeper;
+use super::life::{GRACE, Stage};
+use super::listeners::Doors;
 use super::reactor::Reactor;
-use super::signals::Stage;
 use super::socket::Socket;
-use super::{Gateway, accept};
 use crate::http::clock::Moment;
 use crate::proxy::{After, Standing, Worker, serve};
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
 /// How often idle upstream connections are looked after.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How often a draining worker looks whether it is done.
-const DRAINED: Duration = Duration::from_millis(20);
 
 thread_local! {
     /// This thread's worker, for the runtime's hooks, which know nothing else: it reads the time when the thread wakes and hands on the
@@ -40,7 +41,7 @@ fn with_current(f: impl FnOnce(&Worker)) {
 pub fn run(
     gateway: &Arc<Gateway>,
     number: usize,
-    sockets: Vec<OwnedFd>,
+    doors: watch::Receiver<Doors>,
     stage: watch::Receiver<Stage>,
 ) -> io::Result<()> {
     let runtime = Builder::new_current_thread()
@@ -48,11 +49,11 @@ pub fn run(
         .on_thread_unpark(|| with_current(|worker| worker.clock.tick()))
         .on_thread_park(|| with_current(|worker| worker.log.borrow_mut().flush()))
         .build_local(LocalOptions::default())?;
-    let lines = gateway.access_log.lines();
+    let lines = gateway.access.log.lines();
     let program = Arc::clone(&gateway.program);
-    let worker = Rc::new(Worker::new(number, Arc::clone(&gateway.live), lines, program, gateway.start));
+    let worker = Rc::new(Worker::new(number, Arc::clone(&gateway.live), lines, program, gateway.parts.start));
     CURRENT.set(Some(Rc::clone(&worker)));
-    let result = runtime.block_on(work(gateway, worker, sockets, stage));
+    let result = runtime.block_on(work(gateway, worker, doors, stage));
     // ends the tasks that are left: each writes its line
     drop(runtime);
     with_current(|worker| worker.log.borrow_mut().flush());
@@ -63,17 +64,18 @@ pub fn run(
 async fn work(
     gateway: &Arc<Gateway>,
     worker: Rc<Worker>,
-    sockets: Vec<OwnedFd>,
+    doors: watch::Receiver<Doors>,
     mut stage: watch::Receiver<Stage>,
 ) -> io::Result<()> {
     let reactor = Rc::new(Reactor::new(Rc::clone(&worker))?);
     let deadlines = Rc::clone(&reactor);
     tokio::task::spawn_local(async move { deadlines.keep_deadlines().await });
     tokio::task::spawn_local(look_after_idle(Rc::clone(&worker)));
-    let mut accepting = tokio::task::JoinSet::new();
-    for (listener, socket) in sockets.into_iter().enumerate() {
-        accepting.spawn_local(accept::accept(Rc::clone(&reactor), socket, listener as u16));
-    }
+    let mut doorkeeper = Doorkeeper::new(Rc::clone(&reactor), doors);
+    doorkeeper.beginning().await;
+    doorkeeper.look();
+    // a task of its own: what is awaited beside the events is polled with each of them
+    let mut keeping = tokio::task::spawn_local(keep_doors(doorkeeper, stage.clone()));
     gateway.serving.fetch_add(1, Ordering::AcqRel);
     let events = Rc::clone(&reactor).run(|socket, standing| {
         // boxed: tokio moves a future several times before it polls it; and the task yields by itself after some rounds, so tokio need
@@ -82,34 +84,53 @@ async fn work(
         drop(tokio::task::spawn_local(tokio::task::unconstrained(task)));
     });
     let mut events = std::pin::pin!(events);
-    tokio::select! {
-        failed = &mut events => return failed,
-        _ = stage.wait_for(|s| *s >= Stage::Drain) => {}
-        Some(Ok(Err(e))) = accepting.join_next() => return Err(e),
-    }
+    let mut waited_for = false;
+    let mut doorkeeper = poll_fn(|cx| {
+        if let Poll::Ready(failed) = events.as_mut().poll(cx) {
+            return Poll::Ready(failed.and(Err(io::ErrorKind::Other.into())));
+        }
+        // polled once so that its end wakes this task, and then not with every event
+        if std::mem::replace(&mut waited_for, true) && !keeping.is_finished() {
+            return Poll::Pending;
+        }
+        Pin::new(&mut keeping).poll(cx).map(|kept| kept.map_err(io::Error::other)?)
+    })
+    .await?;
     worker.draining.set(true);
-    accepting.abort_all();
-    reactor.close_all_parked();
-    worker.idle.borrow_mut().clear();
-    tokio::select! {
-        failed = &mut events => failed,
-        () = drained(&reactor) => Ok(()),
-        _ = stage.wait_for(|s| *s == Stage::Stop) => Ok(()),
+    let mut left = std::pin::pin!(async {
+        doorkeeper.close().await?;
+        reactor.emptied().await;
+        Ok(())
+    });
+    loop {
+        match *stage.borrow_and_update() {
+            Stage::Serve | Stage::Leave => {}
+            Stage::Drain => reactor.hurry(GRACE.into()),
+            Stage::Stop => return Ok(()),
+        }
+        tokio::select! {
+            failed = &mut events => return failed,
+            left = &mut left => return left,
+            changed = stage.changed() => if changed.is_err() { return Ok(()) },
+        }
     }
 }
 
-/// Until no request is left. Connections that park meanwhile are closed.
-async fn drained(reactor: &Reactor) {
-    while reactor.active() > 0 {
-        tokio::time::sleep(DRAINED).await;
-        reactor.close_all_parked();
+/// Follows the listeners as they come and go, until the gateway serves no longer.
+async fn keep_doors(mut doorkeeper: Doorkeeper, mut stage: watch::Receiver<Stage>) -> io::Result<Doorkeeper> {
+    loop {
+        tokio::select! {
+            _ = stage.wait_for(|s| *s > Stage::Serve) => return Ok(doorkeeper),
+            changed = doorkeeper.changed() => changed?,
+        }
+        doorkeeper.look();
     }
 }
 
 async fn serve_client(mut socket: Socket, mut standing: Standing, worker: Rc<Worker>) {
     if serve(&mut socket, &mut standing, &worker).await == After::Park {
         let snapshot = worker.snapshot();
-        let limits = snapshot.table.listeners.get(usize::from(standing.peer.listener)).map(|l| l.limits);
+        let limits = snapshot.table.listener(standing.peer.listener).map(|l| l.limits);
         let deadline = match limits {
             // nothing was said yet: the first head is still waited for
             Some(_) if standing.served == 0 => standing.deadline.unwrap_or(Moment::NEVER),
@@ -145,7 +166,7 @@ mod tests {
     #[test]
     fn a_request_in_flight_takes_little_memory() {
         let size = size_of_result(serve_client);
-        assert!(size <= 1600, "the task of a request takes {size} bytes");
+        assert!(size <= 1760, "the task of a request takes {size} bytes");
         assert!(size_of::<Standing>() <= 48 && size_of::<Peer>() <= 24 && size_of::<Span>() == 8);
     }
 }

@@ -1,0 +1,82 @@
+//! What the files of a configuration say, as hashes: tells whether there is anything new in them, and names what is in force.
+
+use super::watch::Watched;
+use crate::config::{LARGEST, Source};
+use crate::value::open_regular;
+use ring::digest::{Context, SHA256, digest};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What each file says; `None` for what cannot be read as a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content(BTreeMap<PathBuf, Option<Vec<u8>>>);
+
+impl Content {
+    /// Reads all that is watched.
+    pub fn of(watched: &Watched) -> Content {
+        Content(watched.all().into_iter().map(|path| (path.clone(), hash(&path))).collect())
+    }
+
+    /// Other files are watched from now on: what they say is what was read.
+    pub fn follow(&mut self, watched: &Watched, read: &[Source]) {
+        let mut known = std::mem::take(&mut self.0);
+        for path in watched.all() {
+            let said = known.remove(&path).unwrap_or_else(|| {
+                let source = read.iter().find(|source| source.path == path)?;
+                hash_of(source.text.as_bytes())
+            });
+            self.0.insert(path, said);
+        }
+    }
+}
+
+fn hash(path: &Path) -> Option<Vec<u8>> {
+    let file = open_regular(path).ok()?;
+    if file.metadata().ok()?.len() > LARGEST {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    // it may grow meanwhile
+    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    hash_of(&bytes)
+}
+
+/// An empty file says as little as one that is missing.
+fn hash_of(bytes: &[u8]) -> Option<Vec<u8>> {
+    (!bytes.is_empty()).then(|| digest(&SHA256, bytes).as_ref().to_vec())
+}
+
+/// One hash of all texts in their order, in hexadecimal: the same texts have the same, on any machine.
+pub fn config_hash(files: &[Source]) -> String {
+    let mut context = Context::new(&SHA256);
+    for file in files {
+        context.update(&(file.text.len() as u64).to_be_bytes());
+        context.update(file.text.as_bytes());
+    }
+    let mut hex = String::new();
+    for byte in context.finish().as_ref() {
+        // writing to a String cannot fail
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(texts: &[&str]) -> Vec<Source> {
+        texts.iter().map(|text| Source { text: (*text).to_owned(), ..Source::default() }).collect()
+    }
+
+    #[test]
+    fn the_hash_tells_texts_apart_wherever_they_are_cut() {
+        let hash = |list: &[&str]| config_hash(&texts(list));
+        assert_eq!(hash(&["ab", "c"]), hash(&["ab", "c"]));
+        assert_eq!(hash(&["ab", "c"]).len(), 64);
+        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+        assert_ne!(hash(&["ab"]), hash(&["ab", ""]));
+    }
+}
