@@ -1,7 +1,7 @@
 //! `wharf demo`: the repository's gateway.yaml in front of sample services that it starts itself.
 
 use super::{FAILED, serve};
-use crate::server::{Gateway, Hooks, Source};
+use crate::server::{Copies, Gateway, Hooks, Source};
 use crate::value::ListenAddress;
 use axum::Router;
 use axum::extract::Request;
@@ -46,7 +46,7 @@ pub fn demo(args: DemoArgs, give_back_memory: fn()) -> ExitCode {
         None if here.exists() => Source::File(here.into()),
         None => Source::Text(TABLE.into()),
     };
-    serve(source, Hooks { give_back_memory, started: banner })
+    serve(source, Copies::None, Hooks { give_back_memory, started: banner })
 }
 
 /// What to try, once everything is bound.

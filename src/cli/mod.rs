@@ -1,11 +1,19 @@
 //! The commands.
 
+mod check;
+mod client;
 mod demo;
+mod diff;
+mod drain;
+mod paint;
+mod reload;
+mod remote;
+mod status;
 
-use crate::config;
-use crate::server::{self, Error, Hooks, Source};
-use clap::{Args, Parser, Subcommand};
-use std::io::IsTerminal;
+use crate::server::{self, Copies, Error, Hooks, Source};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use paint::colour;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,6 +25,9 @@ const INVALID: u8 = 3;
 const LISTEN: &str = ":8080";
 /// Where the configuration is looked for when the command line names none.
 const PLACES: [&str; 2] = ["gateway.yaml", "/etc/wharf/gateway.yaml"];
+
+/// What to do where there is none.
+const NAME_ONE: &str = "name one: `wharf run FILE`; or forward everything: `wharf run --to HOST:PORT`";
 
 /// Reverse-proxy API gateway in front of Docker microservices
 #[derive(Parser)]
@@ -33,15 +44,41 @@ enum Command {
     /// Serve gateway.yaml in front of sample services, and print what to try
     Demo(demo::DemoArgs),
     /// Show every error of configuration files at its place
-    Check {
-        /// Files to check (default: ./gateway.yaml, then /etc/wharf/gateway.yaml)
-        files: Vec<PathBuf>,
-        /// The same
-        #[arg(long, value_name = "FILE", hide = true)]
-        config: Vec<PathBuf>,
-    },
+    Check(check::CheckArgs),
+    /// Show how the running gateway is
+    Status(status::StatusArgs),
+    /// Have the running gateway read its configuration again
+    Reload(reload::ReloadArgs),
+    /// Send an endpoint no more requests; those in flight end as they would
+    Drain(drain::DrainArgs),
+    /// Send a drained endpoint requests again
+    Undrain(drain::UndrainArgs),
+    /// Show what a reload from one configuration to another changes
+    Diff(diff::DiffArgs),
     /// Show the version
     Version,
+}
+
+/// How a reading command shows what it has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// Why a command failed, as it is said on stderr, and the exit status that says it too.
+struct Failure {
+    exit: u8,
+    /// Whole lines.
+    said: String,
+    /// What to do; may be empty.
+    hint: String,
+}
+
+impl Failure {
+    fn new(exit: u8, said: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure { exit, said: said.into(), hint: hint.into() }
+    }
 }
 
 #[derive(Args)]
@@ -52,6 +89,9 @@ struct RunArgs {
     /// The same
     #[arg(hide = true, conflicts_with = "to")]
     file: Option<PathBuf>,
+    /// If the file is bad, serve the last good configuration that was kept of it, until the file is mended
+    #[arg(long, conflicts_with = "to")]
+    last_good: bool,
     /// Forward everything to this endpoint, without a file
     #[arg(long, value_name = "HOST:PORT")]
     to: Option<String>,
@@ -65,10 +105,12 @@ pub fn main(give_back_memory: fn()) -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(args, give_back_memory),
         Command::Demo(args) => demo::demo(args, give_back_memory),
-        Command::Check { mut files, config } => {
-            files.extend(config);
-            check(files)
-        }
+        Command::Check(args) => finish(check::check(args)),
+        Command::Status(args) => finish(status::status(&args)),
+        Command::Reload(args) => finish(reload::reload(&args)),
+        Command::Drain(args) => finish(drain::drain(&args)),
+        Command::Undrain(args) => finish(drain::undrain(&args)),
+        Command::Diff(args) => diff::diff(&args),
         Command::Version => {
             println!("wharf {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -76,23 +118,48 @@ pub fn main(give_back_memory: fn()) -> ExitCode {
     }
 }
 
+/// Writes what a command found to stdout.
+fn show(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        // whoever reads may have seen enough
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(FAILED, format!("error: {e}"), "")),
+        _ => Ok(()),
+    }
+}
+
+fn finish(result: Result<(), Failure>) -> ExitCode {
+    let Err(Failure { exit, said, hint }) = result else { return ExitCode::SUCCESS };
+    if !said.is_empty() {
+        eprintln!("{}", said.trim_end());
+    }
+    if !hint.is_empty() {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::from(exit)
+}
+
 fn run(args: RunArgs, give_back_memory: fn()) -> ExitCode {
     let source = match args.to {
         Some(to) => Source::Text(forward_everything(&to, args.listen.as_deref().unwrap_or(LISTEN))),
         None => match args.config.or(args.file).or_else(default_config) {
             Some(path) => Source::File(path),
-            None => return no_config(),
+            None => return finish(Err(no_config(NAME_ONE))),
         },
     };
-    serve(source, Hooks { give_back_memory, started: |_| () })
+    let copies = if args.last_good { Copies::Used } else { Copies::Kept };
+    serve(source, copies, Hooks { give_back_memory, started: |_| () })
 }
 
 /// Serves until stopped; the exit status says how it went.
-fn serve(source: Source, hooks: Hooks) -> ExitCode {
-    match server::run(source, hooks) {
+fn serve(source: Source, copies: Copies, hooks: Hooks) -> ExitCode {
+    match server::run(source, copies, hooks) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Config(report)) => {
             eprint!("{}", report.render(colour()));
+            ExitCode::from(INVALID)
+        }
+        Err(Error::NoCopy(report, note)) => {
+            eprint!("{}\n{note}", report.render(colour()));
             ExitCode::from(INVALID)
         }
         Err(Error::Start(why)) => {
@@ -114,34 +181,11 @@ fn forward_everything(to: &str, listen: &str) -> String {
     serde_yaml::to_string(&document).unwrap_or_default()
 }
 
-fn check(files: Vec<PathBuf>) -> ExitCode {
-    let files = if files.is_empty() { default_config().into_iter().collect() } else { files };
-    if files.is_empty() {
-        return no_config();
-    }
-    let mut invalid = false;
-    for file in files {
-        match config::load(&file) {
-            Ok(_) => println!("{}: ok", file.display()),
-            Err(report) => {
-                eprint!("{}", report.render(colour()));
-                invalid = true;
-            }
-        }
-    }
-    if invalid { ExitCode::from(INVALID) } else { ExitCode::SUCCESS }
-}
-
 fn default_config() -> Option<PathBuf> {
     PLACES.iter().map(Path::new).find(|p| p.exists()).map(Path::to_path_buf)
 }
 
-fn no_config() -> ExitCode {
-    eprintln!("error: there is no configuration: neither ./{} nor {} exists", PLACES[0], PLACES[1]);
-    eprintln!("hint: name one: `wharf run FILE`; or forward everything: `wharf run --to HOST:PORT`");
-    ExitCode::from(INVALID)
-}
-
-fn colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+fn no_config(hint: &str) -> Failure {
+    let said = format!("error: there is no configuration: neither ./{} nor {} exists", PLACES[0], PLACES[1]);
+    Failure::new(INVALID, said, hint)
 }

@@ -1,0 +1,68 @@
+//! Everything that is counted, as Prometheus reads it.
+
+use super::answer::Problem;
+use super::{Admin, View};
+use crate::table::Table;
+use crate::telemetry::{self, EndpointScene, ListenerScene, Scene, UpstreamScene};
+use crate::upstream::{Entry, Pool, State as EndpointState};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let view = admin.view;
+    admin.texts.text(HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]), move || scrape(&*view)).await
+}
+
+fn scrape(view: &dyn View) -> String {
+    let table = view.table();
+    let routes = table.routes.iter().map(|r| (&*r.name, &*r.stats));
+    telemetry::encode(&Scene {
+        program: view.program(),
+        listeners: listeners(&table),
+        routes: routes.chain([(&*table.unmatched.name, &*table.unmatched.stats)]).collect(),
+        upstreams: table
+            .upstreams
+            .iter()
+            .map(|u| UpstreamScene {
+                name: &u.pool.name,
+                stats: &u.stats,
+                endpoints: u.pool.entries.iter().map(|listed| endpoint_scene(&listed.entry, &u.pool)).collect(),
+            })
+            .collect(),
+    })
+}
+
+/// An entry as metrics show it: all its addresses together.
+fn endpoint_scene<'a>(entry: &'a Arc<Entry>, pool: &Pool) -> EndpointScene<'a> {
+    let members = pool.members();
+    let own = || members.iter().filter(|e| Arc::ptr_eq(&e.entry, entry));
+    EndpointScene {
+        address: &entry.address,
+        stats: &entry.stats,
+        in_flight: own().map(|e| i64::from(e.in_flight())).sum(),
+        up: own().any(|e| pool.state(e) == EndpointState::Up),
+    }
+}
+
+/// The listeners by name: one that moved to another address counts anew, but for the connections it still has at the old one. What is removed
+/// and out of use is not shown.
+fn listeners(table: &Table) -> Vec<ListenerScene<'_>> {
+    let mut scenes: Vec<ListenerScene<'_>> = Vec::with_capacity(table.listeners.len());
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let retired = table.retired.iter().filter(|l| l.stats.in_use());
+    for listener in table.listeners.iter().chain(retired) {
+        let (name, stats) = (&*listener.name, &*listener.stats);
+        match places.get(name) {
+            Some(place) => scenes[*place].former.push(stats),
+            None => {
+                places.insert(name, scenes.len());
+                scenes.push(ListenerScene { id: listener.number.get(), name, stats, former: Vec::new() });
+            }
+        }
+    }
+    scenes
+}

@@ -1,0 +1,250 @@
+//! `wharf status`: how the running gateway is, what is wrong first.
+
+use super::client::printable;
+use super::paint::Paint;
+use super::remote::Remote;
+use super::{Failure, Format, show};
+use crate::admin::{EndpointStatus, LastReload, Status, UpstreamStatus};
+use clap::Args;
+use std::fmt::Write;
+
+/// Columns are no wider than this for the sake of one long name.
+const WIDEST: usize = 60;
+/// Endpoints that are not up and are named at the top; the list below has all.
+const NAMED_MAX: usize = 10;
+
+#[derive(Args)]
+pub struct StatusArgs {
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+pub fn status(args: &StatusArgs) -> Result<(), Failure> {
+    let client = args.remote.client()?;
+    let answer = client.get("/api/v1/status")?;
+    show(&match args.format {
+        // as it came, so that keys this command does not know are there too
+        Format::Json => answer,
+        Format::Text => text(&client.read(&answer)?, Paint::stdout()),
+    })
+}
+
+fn text(status: &Status, paint: Paint) -> String {
+    let mut out = String::new();
+    troubles(&mut out, status, paint);
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    let Status { version, pid, generation, config_hash, loaded_at, .. } = status;
+    let doing = match (status.draining, status.ready) {
+        (true, _) => paint.bad("stopping"),
+        (false, true) => paint.good("ready"),
+        (false, false) => paint.bad("not ready"),
+    };
+    // writing to a String cannot fail
+    let _ = writeln!(out, "wharf {} is {doing}, process {pid}", printable(version));
+    let hash: String = config_hash.chars().take(12).collect();
+    let held = printable(&format!("configuration: generation {generation}, loaded at {loaded_at}, hash {hash}"));
+    let _ = writeln!(out, "{held}");
+    out.push('\n');
+    listeners(&mut out, status, paint);
+    out.push('\n');
+    upstreams(&mut out, status, paint);
+    out
+}
+
+/// What an operator should know before all else.
+fn troubles(out: &mut String, status: &Status, paint: Paint) {
+    if let LastReload { at, error: Some(error), .. } = &status.last_reload {
+        let said = format!("the last reload was refused at {}, the table before stays in force:", printable(at));
+        let _ = writeln!(out, "{}", paint.bad(&said));
+        for line in printable(error.trim_end()).lines() {
+            let _ = writeln!(out, "{}", format!("  {line}").trim_end());
+        }
+    }
+    let wrong: Vec<String> = endpoints(status)
+        .filter(|(_, endpoint)| endpoint.state != "up")
+        .map(|(upstream, endpoint)| {
+            let said = printable(&format!("{} of {upstream} is {}", place(endpoint), endpoint.state));
+            if is_wanted(endpoint) { paint.dim(&said) } else { paint.bad(&said) }
+        })
+        .collect();
+    for line in wrong.iter().take(NAMED_MAX) {
+        let _ = writeln!(out, "{line}");
+    }
+    if wrong.len() > NAMED_MAX {
+        let _ = writeln!(out, "and {} more are not up", wrong.len() - NAMED_MAX);
+    }
+}
+
+fn listeners(out: &mut String, status: &Status, paint: Paint) {
+    let mut table = Columns::new(["LISTENER", "ADDRESS", "CONNECTIONS", ""]);
+    for listener in &status.listeners {
+        let note = if listener.removed { "removed" } else { "" };
+        table.row(
+            [listener.name.clone(), listener.address.clone(), listener.connections.to_string(), note.to_owned()],
+            |text| text.to_owned(),
+        );
+    }
+    table.write(out, paint);
+}
+
+fn upstreams(out: &mut String, status: &Status, paint: Paint) {
+    let mut table =
+        Columns::new(["UPSTREAM", "BALANCE", "WAITING", "ENDPOINT", "STATE", "IN FLIGHT", "FAILS", "WEIGHT", ""]);
+    for (name, UpstreamStatus { balance, waiting, endpoints }) in &status.upstreams {
+        for (n, endpoint) in endpoints.iter().enumerate() {
+            let first = |text: String| if n == 0 { text } else { String::new() };
+            let EndpointStatus { state, in_flight, fails, weight, backup, .. } = endpoint;
+            let cells = [
+                first(name.clone()),
+                first(balance.clone()),
+                first(waiting.to_string()),
+                place(endpoint),
+                state.clone(),
+                in_flight.to_string(),
+                fails.to_string(),
+                weight.to_string(),
+                if *backup { "backup".to_owned() } else { String::new() },
+            ];
+            table.row(cells, |state| match state {
+                _ if endpoint.state == "up" => paint.good(state),
+                _ if is_wanted(endpoint) => paint.dim(state),
+                _ => paint.bad(state),
+            });
+        }
+    }
+    table.write(out, paint);
+}
+
+fn endpoints(status: &Status) -> impl Iterator<Item = (&str, &EndpointStatus)> {
+    status.upstreams.iter().flat_map(|(name, upstream)| upstream.endpoints.iter().map(move |e| (&**name, e)))
+}
+
+/// As written; of a name with the address.
+fn place(endpoint: &EndpointStatus) -> String {
+    match &endpoint.at {
+        Some(at) => format!("{} ({at})", endpoint.address),
+        None => endpoint.address.clone(),
+    }
+}
+
+/// The operator wanted it so.
+fn is_wanted(endpoint: &EndpointStatus) -> bool {
+    matches!(endpoint.state.as_str(), "drained" | "draining")
+}
+
+/// A table whose columns are aligned; one column may be painted.
+struct Columns<const N: usize> {
+    head: [&'static str; N],
+    rows: Vec<[String; N]>,
+    painted: Vec<String>,
+}
+
+/// The column that is painted.
+const STATE: &str = "STATE";
+
+impl<const N: usize> Columns<N> {
+    fn new(head: [&'static str; N]) -> Columns<N> {
+        Columns { head, rows: Vec::new(), painted: Vec::new() }
+    }
+
+    fn row(&mut self, cells: [String; N], paint: impl Fn(&str) -> String) {
+        let cells = cells.map(|cell| printable(&cell));
+        let state = self.head.iter().position(|head| *head == STATE).and_then(|at| cells.get(at));
+        self.painted.push(state.map(|text| paint(text)).unwrap_or_default());
+        self.rows.push(cells);
+    }
+
+    fn write(&self, out: &mut String, paint: Paint) {
+        let width = |column: usize| {
+            let cells = self.rows.iter().map(|row| row[column].chars().count());
+            cells.chain([self.head[column].len()]).max().unwrap_or(0).min(WIDEST)
+        };
+        let widths: [usize; N] = std::array::from_fn(width);
+        let line = |cells: [&str; N], painted: Option<&String>| {
+            let mut line = String::new();
+            for (column, cell) in cells.into_iter().enumerate() {
+                let shown = painted.filter(|_| self.head[column] == STATE).map_or(cell, String::as_str);
+                let gap = widths[column].saturating_sub(cell.chars().count()) + 2;
+                line += &format!("{shown}{:gap$}", "");
+            }
+            line.trim_end().to_owned()
+        };
+        let _ = writeln!(out, "{}", paint.dim(&line(self.head, None)));
+        for (row, painted) in self.rows.iter().zip(&self.painted) {
+            let _ = writeln!(out, "{}", line(std::array::from_fn(|column| row[column].as_str()), Some(painted)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn endpoint(address: &str, state: &str) -> serde_json::Value {
+        json!({"address": address, "state": state, "in_flight": 0, "fails": 0, "weight": 1, "backup": false})
+    }
+
+    fn shown(error: Option<&str>, upstreams: &serde_json::Value) -> String {
+        let status = json!({
+            "version": "0.1.0", "pid": 7, "generation": 3, "config_hash": "0123456789abcdef", "ready": true, "draining": false,
+            "loaded_at": "2026-01-02T03:04:05.678Z",
+            "last_reload": {"ok": error.is_none(), "at": "2026-01-02T03:05:00.000Z", "error": error},
+            "listeners": [{"name": "web", "address": ":8080", "connections": 12, "removed": false}],
+            "upstreams": upstreams,
+            "a_key_of_a_later_version": 1,
+        });
+        text(&serde_json::from_value(status).unwrap(), Paint::NONE)
+    }
+
+    #[test]
+    fn what_is_wrong_comes_first_and_columns_are_aligned() {
+        let mut named = endpoint("app-2:3000", "draining");
+        named["at"] = "10.0.0.2:3000".into();
+        named["in_flight"] = 3.into();
+        let mut spare = endpoint("unix:/run/spare.sock", "ejected");
+        (spare["backup"], spare["fails"]) = (true.into(), 1.into());
+        let upstreams = json!({
+            "app": {"balance": "least_conn", "waiting": 2, "endpoints": [endpoint("app-1:3000", "up"), named]},
+            "cart": {"balance": "hash", "waiting": 0, "endpoints": [spare]},
+        });
+        let error = "error: no upstream named `ap`\n  --> gateway.yaml:14:15\n\nhint: did you mean `app`?\n";
+        assert_eq!(
+            shown(Some(error), &upstreams),
+            "\
+the last reload was refused at 2026-01-02T03:05:00.000Z, the table before stays in force:
+  error: no upstream named `ap`
+    --> gateway.yaml:14:15
+
+  hint: did you mean `app`?
+app-2:3000 (10.0.0.2:3000) of app is draining
+unix:/run/spare.sock of cart is ejected
+
+wharf 0.1.0 is ready, process 7
+configuration: generation 3, loaded at 2026-01-02T03:04:05.678Z, hash 0123456789ab
+
+LISTENER  ADDRESS  CONNECTIONS
+web       :8080    12
+
+UPSTREAM  BALANCE     WAITING  ENDPOINT                    STATE     IN FLIGHT  FAILS  WEIGHT
+app       least_conn  2        app-1:3000                  up        0          0      1
+                               app-2:3000 (10.0.0.2:3000)  draining  3          0      1
+cart      hash        0        unix:/run/spare.sock        ejected   0          1      1       backup
+"
+        );
+    }
+
+    #[test]
+    fn where_all_is_well_that_is_all_that_is_said() {
+        let upstreams = json!({"app": {"balance": "p2c", "waiting": 0, "endpoints": [endpoint("a:1", "up")]}});
+        assert!(shown(None, &upstreams).starts_with("wharf 0.1.0 is ready, process 7\n"));
+        let many: Vec<_> = (0..30).map(|n| endpoint(&format!("a:{n}"), "down")).collect();
+        let upstreams = json!({"app": {"balance": "p2c", "waiting": 0, "endpoints": many}});
+        assert!(shown(None, &upstreams).contains("a:9 of app is down\nand 20 more are not up\n\nwharf"));
+    }
+}
