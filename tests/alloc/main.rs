@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
-use wharf::server::{Hooks, Source, run};
+use wharf::server::{Copies, Hooks, Source, run};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -49,7 +49,8 @@ observability: {{ access_log: {{ output: none }}, log: {{ level: error }} }}
 "
     );
     thread::spawn(move || {
-        if let Err(error) = run(Source::Text(configuration), Hooks { give_back_memory: || (), started: |_| () }) {
+        let hooks = Hooks { give_back_memory: || (), started: |_| () };
+        if let Err(error) = run(Source::Text(configuration), Copies::None, hooks) {
             eprintln!("{error}");
         }
     });

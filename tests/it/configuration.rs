@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::harness::*;
@@ -39,6 +40,21 @@ fn a_wrong_file_is_refused_with_its_place_and_status_3() {
         assert_eq!(status, 3, "{stderr}");
         assert!(stderr.contains(place) && stderr.contains(word), "wanted {place} and `{word}`:\n{stderr}");
     }
+}
+
+#[test]
+fn the_errors_of_all_files_are_shown_each_under_its_name() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("included-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("routes.d")).unwrap();
+    let main = "version: 1\ninclude: ['routes.d/*.yaml']\nlisteners: { web: { address: ':99999' } }\n";
+    std::fs::write(folder.join("gateway.yaml"), main).unwrap();
+    std::fs::write(folder.join("routes.d/a.yaml"), "routes: [{ match: { path: /a }, upstream: nobody }]\n").unwrap();
+    let check = Command::new(env!("CARGO_BIN_EXE_wharf")).arg("check").current_dir(&folder).output().unwrap();
+    let said = String::from_utf8_lossy(&check.stderr);
+    assert_eq!(check.status.code(), Some(3));
+    assert!(said.contains(" --> gateway.yaml:3:30\n"), "{said}");
+    assert!(said.contains("error: no upstream named `nobody`\n --> routes.d/a.yaml:1:43\n"), "{said}");
+    std::fs::remove_dir_all(folder).ok();
 }
 
 #[test]

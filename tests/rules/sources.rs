@@ -7,12 +7,12 @@ const LAYERS: [&str; 17] = [
     "value",
     "failure",
     "http",
+    "telemetry",
     "tls",
     "discovery",
     "upstream",
     "policy",
     "job",
-    "telemetry",
     "config",
     "table",
     "import",
@@ -150,7 +150,7 @@ fn only_the_server_names_pingora() {
 
 #[test]
 fn only_the_loading_of_the_configuration_names_the_yaml_reader() {
-    nothing_wrong(only(&["src/config/load"], "serde_saphyr"));
+    nothing_wrong(only(&["src/config/yaml.rs"], "granit_parser"));
     nothing_wrong(only(&[], "serde_yaml::from_"));
 }
 

@@ -1,12 +1,13 @@
 //! A gateway in a process of its own, ready when the test gets it and gone when the test ends.
 
+use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use super::address::own_address;
@@ -14,18 +15,34 @@ use super::client::Client;
 use super::metrics::Metrics;
 use super::origin::Origin;
 use super::patience::{PATIENCE, eventually};
+use super::process::Process;
 use super::response::Response;
 
 /// A running gateway.
 pub struct Gateway {
     here: Ipv4Addr,
     folder: PathBuf,
-    child: Child,
+    process: Process,
 }
 
 /// The one listener of a test, `web`, with these further keys.
 pub fn listener(keys: &str) -> String {
     format!("listeners: {{ web: {{ address: \"HERE:21080\", {keys} }} }}\n")
+}
+
+/// The upstream `app` of these endpoints with these further keys, and the route `all` that leads everything there.
+pub fn pool<E: Display>(endpoints: impl IntoIterator<Item = E>, keys: &str) -> String {
+    let endpoints: Vec<String> = endpoints.into_iter().map(|e| e.to_string()).collect();
+    format!(
+        "upstreams:\n  app: {{ endpoints: [{}], {keys} }}\n\
+         routes: [{{ name: all, match: {{ path: /* }}, upstream: app }}]\n",
+        endpoints.join(", ")
+    )
+}
+
+/// An origin as an endpoint with further keys.
+pub fn member(origin: &Origin, keys: &str) -> String {
+    format!("{{ address: \"{}\", {keys} }}", origin.address())
 }
 
 impl Gateway {
@@ -57,13 +74,41 @@ impl Gateway {
     #[track_caller]
     pub fn start_under(shell: &str, yaml: &str) -> Gateway {
         let mut gateway = Gateway::spawn(shell, yaml);
+        gateway.await_ready();
+        gateway
+    }
+
+    /// Starts one whose admin address cannot be asked over TCP: when it is ready is left to the test.
+    #[track_caller]
+    pub fn start_unready(yaml: &str) -> Gateway {
+        Gateway::spawn("exec", yaml)
+    }
+
+    /// Starts it again in its folder, with its file and its state, after it was told to stop or stopped by itself.
+    #[track_caller]
+    pub fn start_again(&mut self, shell: &str) {
+        self.ended();
+        self.process = Process::of(launch(shell, &self.folder));
+        self.await_ready();
+    }
+
+    /// The same for one that is expected to end by itself: its exit status and what it wrote to stderr.
+    #[track_caller]
+    pub fn fail_again(&mut self, shell: &str) -> (i32, String) {
+        self.ended();
+        self.process = Process::of(launch(shell, &self.folder));
+        (self.ended().expect("an exit status"), self.stderr())
+    }
+
+    #[track_caller]
+    fn await_ready(&mut self) {
         let start = Instant::now();
         loop {
-            if let Some(status) = gateway.child.try_wait().unwrap() {
-                panic!("the gateway ended with {status} before it was ready");
+            if let Some(status) = self.process.try_wait() {
+                panic!("the gateway ended with {status:?} before it was ready");
             }
-            if gateway.try_admin("/readyz").is_some_and(|r| r.status == 200) {
-                return gateway;
+            if self.try_admin("/readyz").is_some_and(|r| r.status == 200) {
+                return;
             }
             assert!(start.elapsed() < PATIENCE, "the gateway is not ready after {PATIENCE:?}");
             std::thread::sleep(Duration::from_millis(10));
@@ -73,9 +118,8 @@ impl Gateway {
     /// Runs one that is expected to end by itself: its exit status and what it wrote to stderr.
     #[track_caller]
     pub fn failing(yaml: &str) -> (i32, String) {
-        let mut gateway = Gateway::spawn("exec", yaml);
-        let status = eventually(PATIENCE, || gateway.child.try_wait().unwrap());
-        (status.code().expect("an exit status"), gateway.stderr())
+        let gateway = Gateway::spawn("exec", yaml);
+        (gateway.process.ended().expect("an exit status"), gateway.stderr())
     }
 
     fn spawn(shell: &str, yaml: &str) -> Gateway {
@@ -84,30 +128,78 @@ impl Gateway {
         let name = format!("wharf-it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(folder.join("state")).unwrap();
-        let file = folder.join("gateway.yaml");
-        std::fs::write(&file, complete(yaml, here, &folder)).unwrap();
-        let program = std::env::var_os("WHARF_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_wharf").into());
-        let child = Command::new("sh")
-            .arg("-c")
-            .arg(format!("{shell} \"$0\" run --config \"$1\""))
-            .arg(program)
-            .arg(&file)
-            .current_dir(&folder)
-            .env("STATE_DIRECTORY", folder.join("state"))
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(std::fs::File::create(folder.join("stdout")).unwrap())
-            .stderr(std::fs::File::create(folder.join("stderr")).unwrap())
-            .spawn()
-            .expect("the gateway's program starts");
-        Gateway { here, folder, child }
+        std::fs::write(folder.join("gateway.yaml"), complete(yaml, here, &folder)).unwrap();
+        let process = Process::of(launch(shell, &folder));
+        Gateway { here, folder, process }
+    }
+
+    /// Starts one whose program is a copy in its own folder, `wharf`, which the test may replace.
+    #[track_caller]
+    pub fn start_copy(yaml: &str) -> Gateway {
+        Gateway::start_under("cp \"$0\" wharf; exec ./wharf run --config \"$1\"; :", yaml)
+    }
+
+    /// Asks for an upgrade, and waits for nothing.
+    pub fn ask_for_upgrade(&self) {
+        Process::adopt_orphans();
+        self.signal(Signal::USR2);
+    }
+
+    /// Upgrades it: the process that has handed over, and finishes what it has.
+    #[track_caller]
+    pub fn upgrade(&mut self) -> Process {
+        self.ask_for_upgrade();
+        self.upgraded()
+    }
+
+    /// Waits for the end of an upgrade that was asked for.
+    #[track_caller]
+    pub fn upgraded(&mut self) -> Process {
+        let serves = self.id().to_string();
+        let heir = eventually(PATIENCE, || {
+            let stderr = self.stderr();
+            // the last of them, unless it is from an upgrade before
+            let (before, _) = stderr.rsplit_once(" has taken over")?;
+            let (_, heir) = before.rsplit_once("process ")?;
+            (heir != serves).then(|| Pid::from_raw(heir.parse().ok()?)).flatten()
+        });
+        std::mem::replace(&mut self.process, Process::orphan(heir))
+    }
+
+    /// The number of the process that serves.
+    pub fn id(&self) -> i32 {
+        self.process.id()
     }
 
     /// Writes another configuration over the first; the same placeholders.
     pub fn rewrite(&self, yaml: &str) {
         let fresh = self.folder.join("gateway.yaml.new");
-        std::fs::write(&fresh, complete(yaml, self.here, &self.folder)).unwrap();
+        std::fs::write(&fresh, self.complete(yaml)).unwrap();
         std::fs::rename(fresh, self.folder.join("gateway.yaml")).unwrap();
+    }
+
+    /// Writes another configuration and waits until it is in force.
+    #[track_caller]
+    pub fn reload(&self, yaml: &str) {
+        let reloads = || self.metric("config_reloads_total{result=\"success\"}");
+        let before = reloads();
+        self.rewrite(yaml);
+        eventually(PATIENCE, || (reloads() > before).then_some(()));
+    }
+
+    /// Waits until it has written this to stderr.
+    #[track_caller]
+    pub fn expect_said(&self, words: &str) {
+        let start = Instant::now();
+        while !self.stderr().contains(words) {
+            assert!(start.elapsed() < PATIENCE, "it never says {words:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A configuration as [`Gateway::rewrite`] would write it.
+    pub fn complete(&self, yaml: &str) -> String {
+        complete(yaml, self.here, &self.folder)
     }
 
     /// Its first listener.
@@ -219,14 +311,14 @@ impl Gateway {
 
     /// Resident memory.
     pub fn rss_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("a running process");
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Processor time used so far.
     pub fn cpu_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)
@@ -247,14 +339,34 @@ impl Gateway {
         self.signal(Signal::TERM);
     }
 
+    /// Asks it to stop as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Asks it to open its access log anew.
+    pub fn rotate(&self) {
+        self.signal(Signal::USR1);
+    }
+
+    /// Stops its clock: what comes waits in the kernel.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Ends the pause.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Waits for its end: the exit status.
     #[track_caller]
     pub fn ended(&mut self) -> Option<i32> {
-        eventually(PATIENCE, || self.child.try_wait().unwrap()).code()
+        self.process.ended()
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.process.signal(signal);
     }
 }
 
@@ -263,10 +375,26 @@ impl Drop for Gateway {
         if std::thread::panicking() {
             eprintln!("---- the gateway's stderr:\n{}----", self.stderr());
         }
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.process.end();
         std::fs::remove_dir_all(&self.folder).ok();
     }
+}
+
+fn launch(shell: &str, folder: &Path) -> Child {
+    let program = std::env::var_os("WHARF_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_wharf").into());
+    Command::new("sh")
+        .arg("-c")
+        .arg(format!("{shell} \"$0\" run --config \"$1\""))
+        .arg(program)
+        .arg(folder.join("gateway.yaml"))
+        .current_dir(folder)
+        .env("STATE_DIRECTORY", folder.join("state"))
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(std::fs::File::create(folder.join("stdout")).unwrap())
+        .stderr(std::fs::File::create(folder.join("stderr")).unwrap())
+        .spawn()
+        .expect("the gateway's program starts")
 }
 
 fn complete(yaml: &str, here: Ipv4Addr, folder: &Path) -> String {

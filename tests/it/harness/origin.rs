@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::address::own_address;
 use super::fields::Grammar;
+use super::gate::Gate;
 use super::oracle::{self, Conversation, Request};
+use super::patience::{PATIENCE, eventually};
 use super::peer::{Peer, Recording};
 
 type Recordings = Arc<Mutex<Vec<Arc<Mutex<Recording>>>>>;
@@ -46,8 +48,13 @@ impl Origin {
 
     /// As [`Origin::scripted`]; the script may also consume its end of the connection.
     pub fn with_ownership(script: impl Fn(Peer) + Send + Sync + 'static) -> Origin {
-        let address = SocketAddr::from((own_address(), 21000));
+        Origin::on(SocketAddr::from((own_address(), 21000)), script)
+    }
+
+    /// As [`Origin::with_ownership`], at this address: one that comes, or comes back, while the gateway runs.
+    pub fn on(address: SocketAddr, script: impl Fn(Peer) + Send + Sync + 'static) -> Origin {
         let listener = TcpListener::bind(address).expect("an address of one's own is free");
+        let address = listener.local_addr().unwrap();
         let connections = Recordings::default();
         let stop = Arc::new(AtomicBool::new(false));
         let (script, kept, stopped) = (Arc::new(script), connections.clone(), stop.clone());
@@ -83,6 +90,33 @@ impl Origin {
     /// Answers `200` with a body that names it.
     pub fn named(name: &'static str) -> Origin {
         Origin::answering(move |_| ok(name))
+    }
+
+    /// As [`Origin::named`], at this address.
+    pub fn named_on(address: SocketAddr, name: &'static str) -> Origin {
+        Origin::on(address, move |mut peer| while peer.request().is_some() && peer.send(ok(name)) {})
+    }
+
+    /// As [`Origin::named`], but each answer waits at the gate.
+    pub fn held(name: &'static str, gate: &Gate) -> Origin {
+        let gate = gate.clone();
+        Origin::answering(move |_| {
+            gate.pass();
+            ok(name)
+        })
+    }
+
+    /// Ends it with all its connections, as a crash does: from here on its address refuses. The address is free for another.
+    pub fn crash(self) -> SocketAddr {
+        let address = self.address;
+        drop(self);
+        eventually(PATIENCE, || TcpStream::connect_timeout(&address, PATIENCE).is_err().then_some(address))
+    }
+
+    /// Waits until it was sent so many whole requests in all.
+    #[track_caller]
+    pub fn expect_requests(&self, count: usize) {
+        eventually(PATIENCE, || (self.requests().len() >= count).then_some(()));
     }
 
     /// Reads and never answers.
@@ -152,6 +186,11 @@ impl Origin {
         self.connections.lock().unwrap().iter().filter(|r| r.lock().unwrap().ended).count()
     }
 
+    /// Connections whose script has ended, and with it the connection.
+    pub fn closed(&self) -> usize {
+        self.connections.lock().unwrap().iter().filter(|r| r.lock().unwrap().handle.is_none()).count()
+    }
+
     /// What each connection brought, judged: a violation is something a gateway must never send.
     pub fn judged(&self) -> Vec<Conversation> {
         let connections = self.connections.lock().unwrap();
@@ -214,7 +253,6 @@ impl Drop for Origin {
 #[cfg(test)]
 mod tests {
     use super::super::client::{Client, Trouble};
-    use super::super::patience::{PATIENCE, eventually};
     use super::*;
 
     const GET: &str = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";

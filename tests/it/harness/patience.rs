@@ -18,6 +18,15 @@ pub fn eventually<T>(deadline: Duration, mut ask: impl FnMut() -> Option<T>) -> 
     }
 }
 
+/// Sets the flag that ends the threads of a test when it is dropped, also by a test that fails: they would keep it waiting.
+pub struct Done<'a>(pub &'a std::sync::atomic::AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Release);
+    }
+}
+
 /// Does the same to every item, `at_once` at a time; the results keep the order of the items.
 pub fn side_by_side<I: Send, O: Send>(at_once: usize, items: Vec<I>, work: impl Fn(I) -> O + Sync) -> Vec<O> {
     let total = items.len();
