@@ -35,14 +35,8 @@ fn origin(gate: &Arc<AtomicBool>) -> Origin {
                     }
                 }
                 "/ws" => {
-                    peer.tunnel();
-                    peer.send(SWITCH);
-                    loop {
-                        let bytes = peer.bytes();
-                        if bytes.is_empty() || !peer.send(bytes) {
-                            return;
-                        }
-                    }
+                    peer.echo(SWITCH);
+                    return;
                 }
                 _ => drop(peer.send(ok("o"))),
             }

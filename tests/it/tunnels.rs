@@ -12,16 +12,8 @@ const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\
 /// Switches protocols and sends back what it gets.
 fn echoing() -> Origin {
     Origin::scripted(|peer| {
-        if peer.request().is_none() {
-            return;
-        }
-        peer.tunnel();
-        peer.send(SWITCH);
-        loop {
-            let bytes = peer.bytes();
-            if bytes.is_empty() || !peer.send(bytes) {
-                return;
-            }
+        if peer.request().is_some() {
+            peer.echo(SWITCH);
         }
     })
 }

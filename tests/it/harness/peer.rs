@@ -86,6 +86,18 @@ impl Peer {
         self.recording.lock().unwrap().http_until.get_or_insert(self.read);
     }
 
+    /// Switches with this answer, then sends back what comes until the other side ends.
+    pub fn echo(&mut self, switch: impl AsRef<[u8]>) {
+        self.tunnel();
+        self.send(switch);
+        loop {
+            let bytes = self.bytes();
+            if bytes.is_empty() || !self.send(bytes) {
+                return;
+            }
+        }
+    }
+
     /// Bytes as they come, in a tunnel; empty at the end.
     pub fn bytes(&mut self) -> Vec<u8> {
         if self.recording.lock().unwrap().received.len() == self.read && self.fill() == 0 {
