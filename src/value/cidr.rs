@@ -29,7 +29,8 @@ impl Cidr {
                 Ok(n) if n <= bits && (prefix.len() == 1 || !prefix.starts_with(['0', '+'])) => n,
                 _ => {
                     return Err(Complaint::new(format!("`/{prefix}` is not a prefix length"))
-                        .hint(format!("write a number from 0 to {bits}")));
+                        .hint(format!("write a number from 0 to {bits}"))
+                        .part(format!("/{prefix}")));
                 }
             },
         };
@@ -46,6 +47,11 @@ impl Cidr {
             return Ok(Cidr { network: v4.into(), prefix: prefix - 96 });
         }
         Ok(Cidr { network, prefix })
+    }
+
+    /// Whether it holds more than a network of one owner: it is wider than `10.0.0.0/8`, or in IPv6 than `fc00::/7`.
+    pub fn is_wide(&self) -> bool {
+        self.prefix < if self.network.is_ipv4() { 8 } else { 7 }
     }
 
     /// Whether the address lies in the range.

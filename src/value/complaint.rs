@@ -9,17 +9,25 @@ pub struct Complaint {
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
+    /// The part of the word that is wrong, where it is not all of it.
+    pub part: Option<Box<str>>,
 }
 
 impl Complaint {
     /// A complaint without a hint.
     pub fn new(message: impl Into<String>) -> Self {
-        Complaint { message: message.into(), hint: None }
+        Complaint { message: message.into(), hint: None, part: None }
     }
 
     /// The same complaint with a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same complaint, about this part of the word.
+    pub fn part(mut self, part: impl Into<Box<str>>) -> Self {
+        self.part = Some(part.into());
         self
     }
 }

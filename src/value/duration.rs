@@ -13,6 +13,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, Complaint> {
     if text == "unlimited" {
         return Err(Complaint::new("`unlimited` cannot stand here").hint("write a duration, such as `30s`"));
     }
+    if let Some(rest) = text.strip_prefix('-')
+        && parse_duration(rest).is_ok()
+    {
+        return Err(Complaint::new("a duration is not negative").hint(format!("write `{rest}`")));
+    }
     if number.is_empty() {
         return Err(
             Complaint::new(format!("`{text}` is not a duration")).hint("write for example `250ms`, `5s`, `1m` or `2h`")
@@ -51,6 +56,13 @@ pub fn display_duration(duration: Duration) -> String {
 fn unknown_unit(text: &str, number: &str, unit: &str) -> Complaint {
     let complaint = Complaint::new(format!("`{text}` is not a duration"));
     let whole = number.parse::<u64>().ok();
+    // `1:30`, which some readers of YAML take for 90
+    if let Some(seconds) =
+        unit.strip_prefix(':').filter(|rest| rest.len() == 2).and_then(|rest| rest.parse::<u64>().ok())
+        && let Some(minutes) = whole.filter(|minutes| *minutes < 100_000 && seconds < 60)
+    {
+        return complaint.hint(format!("write `{}s`", minutes * 60 + seconds));
+    }
     match unit.trim().to_ascii_lowercase().as_str() {
         "ms" | "msec" | "millis" | "milliseconds" => complaint.hint(format!("write `{number}ms`")),
         "s" | "sec" | "secs" | "second" | "seconds" => complaint.hint(format!("write `{number}s`")),

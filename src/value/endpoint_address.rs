@@ -37,6 +37,17 @@ impl EndpointAddress {
             let host_port = if host_port.contains(':') { host_port.to_owned() } else { format!("{host_port}:{port}") };
             return Err(Complaint::new("an endpoint is an address, not a URL").hint(format!("write `{host_port}`")));
         }
+        if let Some((address, setting)) = text.split_once(' ')
+            && let Some((key, value)) = setting.trim().split_once('=')
+            && matches!(key, "weight" | "max_conns")
+        {
+            return Err(Complaint::new("an endpoint is its address; what else it has are keys")
+                .hint(format!("write `{{ address: \"{address}\", {key}: {value} }}`")));
+        }
+        if let Some((address, _)) = text.split_once('/').filter(|(address, _)| parse_host_port(address).is_ok()) {
+            return Err(Complaint::new("an endpoint has no path")
+                .hint(format!("write `{address}`; the path that is forwarded is a route's `rewrite`")));
+        }
         match parse_host_port(text)? {
             (Host::None, port) => {
                 Err(Complaint::new("an endpoint needs a host").hint(format!("write for example `localhost:{port}`")))

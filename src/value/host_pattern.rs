@@ -102,7 +102,7 @@ mod tests {
             ("*", "leave `host` out to match every host"),
             ("::1", "write `\"[::1]\"`"),
             ("[::1]:80", "write `[::1]`"),
-            ("https://a.example", "leave out `https://`"),
+            ("https://a.example", "write `a.example`"),
             ("a.example/v1", "write `host: a.example, path: /v1`"),
             ("a*.example", "write for example `\"*.example.com\"`"),
             ("*.*.example", "write for example `\"*.example.com\"`"),

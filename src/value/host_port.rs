@@ -22,8 +22,13 @@ pub(super) fn parse_host_port(text: &str) -> Result<(Host, u16), Complaint> {
             None => return Err(Complaint::new(format!("`{text}` lacks the closing `]`"))),
         },
         None if text.parse::<Ipv6Addr>().is_ok() => {
-            return Err(Complaint::new("an IPv6 address stands in brackets, before its port")
-                .hint(format!("write for example `\"[{text}]:80\"`")));
+            let with_port = text.rsplit_once(':').filter(|(host, port)| {
+                port.len() > 1 && port.bytes().all(|b| b.is_ascii_digit()) && host.parse::<Ipv6Addr>().is_ok()
+            });
+            return Err(Complaint::new("an IPv6 address stands in brackets, before its port").hint(match with_port {
+                Some((host, port)) => format!("write for example `\"[{host}]:{port}\"`"),
+                None => format!("write for example `\"[{text}]:80\"`"),
+            }));
         }
         None => match text.rsplit_once(':') {
             Some((host, port)) => (host, Some(port)),
@@ -38,8 +43,16 @@ pub(super) fn parse_host_port(text: &str) -> Result<(Host, u16), Complaint> {
         return Err(Complaint::new(format!("`{text}` has no port")).hint(format!("write for example `{text}:80`")));
     };
     let port = match port.parse::<u16>() {
+        Ok(n) if n > 0 && port.starts_with('0') => {
+            let complaint = Complaint::new(format!("`{port}` is not a port: it starts with 0"));
+            return Err(complaint.hint(format!("write `{n}`")));
+        }
         Ok(n) if n > 0 && port.bytes().all(|b| b.is_ascii_digit()) => n,
-        _ => return Err(Complaint::new(format!("`{port}` is not a port")).hint("write a number from 1 to 65535")),
+        _ => {
+            return Err(Complaint::new(format!("`{port}` is not a port"))
+                .hint("write a number from 1 to 65535")
+                .part(port));
+        }
     };
     if bracketed {
         return match host.parse::<Ipv6Addr>() {
@@ -51,7 +64,10 @@ pub(super) fn parse_host_port(text: &str) -> Result<(Host, u16), Complaint> {
         "" => Ok((Host::None, port)),
         _ => match host.parse::<Ipv4Addr>() {
             Ok(v4) => Ok((Host::Ip(v4.into()), port)),
-            Err(_) => Ok((Host::Name(parse_name(host)?), port)),
+            Err(_) => match (parse_name(host), host.split_once("://")) {
+                (Err(complaint), Some((_, name))) => Err(complaint.hint(format!("write `{name}:{port}`"))),
+                (name, _) => Ok((Host::Name(name?), port)),
+            },
         },
     }
 }
@@ -60,8 +76,9 @@ pub(super) fn parse_host_port(text: &str) -> Result<(Host, u16), Complaint> {
 pub(super) fn parse_name(host: &str) -> Result<Box<str>, Complaint> {
     let name = host.to_ascii_lowercase();
     if let Some(scheme_end) = name.find("://") {
+        let rest = &host[scheme_end + 3..];
         return Err(Complaint::new(format!("`{host}` is a URL, not a host"))
-            .hint(format!("leave out `{}`", &host[..scheme_end + 3])));
+            .hint(format!("write `{}`", rest.split(['/', ':', '?']).next().unwrap_or(rest))));
     }
     if name.len() > 253 {
         return Err(Complaint::new("a host name has at most 253 characters"));
@@ -84,7 +101,14 @@ pub(super) fn parse_name(host: &str) -> Result<Box<str>, Complaint> {
     }
     // `10.0.0` or `1.2.3.4.5`: resolvers would read such names as addresses, each in its own way.
     if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
-        return Err(Complaint::new(format!("`{host}` is neither an address nor a host name")));
+        let complaint = Complaint::new(format!("`{host}` is neither an address nor a host name"));
+        let numbers: Vec<Option<u8>> = name.split('.').map(|part| part.parse().ok()).collect();
+        return Err(match numbers.as_slice() {
+            [Some(a), Some(b), Some(c), Some(d)] => {
+                complaint.hint(format!("write `{a}.{b}.{c}.{d}`, without leading zeros"))
+            }
+            _ => complaint.hint("an IPv4 address is four numbers from 0 to 255, such as `10.0.0.7`"),
+        });
     }
     Ok(name.into())
 }

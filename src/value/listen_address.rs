@@ -141,7 +141,7 @@ mod tests {
             ("localhost", "write for example `localhost:80`"),
             ("/run/w.sock", "write `unix:/run/w.sock`"),
             ("unix:w.sock", "write for example `unix:/run/w.sock`"),
-            ("http://localhost:80", "leave out `http://`"),
+            ("http://localhost:80", "write `localhost:80`"),
             (":0", "write a number from 1 to 65535"),
         ] {
             assert_eq!(ListenAddress::parse(text).unwrap_err().hint.as_deref(), Some(hint), "{text}");

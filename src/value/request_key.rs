@@ -1,6 +1,6 @@
 //! The part of a request that decides where it goes: `{ header: X-Tenant }`, `path`, `client_ip`.
 
-use super::{Complaint, is_token};
+use super::{Complaint, is_token, not_a_name};
 use std::fmt;
 
 /// What is taken from a request so that equal ones stay together.
@@ -29,8 +29,7 @@ impl RequestKey {
     pub fn header(name: &str) -> Result<Self, Complaint> {
         match is_token(name) {
             true => Ok(RequestKey::Header(name.to_ascii_lowercase().into())),
-            false => Err(Complaint::new(format!("`{name}` is not a header name"))
-                .hint("letters, digits and dashes make one up, without the colon")),
+            false => Err(not_a_name(name)),
         }
     }
 

@@ -1,55 +1,10 @@
-//! Text with request variables in it: `https://new.example.com{path}`.
+//! Text with request variables in it: `https://new.example.com{path}`. `{{` and `}}` are the braces themselves.
 
-use super::Complaint;
+use super::{Complaint, Variable};
 use std::fmt;
 
-/// A fact of the request that a template can insert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Variable {
-    /// `{scheme}`: `http` or `https`, as the client used it.
-    Scheme,
-    /// `{host}`: the host asked for, without its port.
-    Host,
-    /// `{path}`: the path as it would be forwarded.
-    Path,
-    /// `{query}`: what follows the `?`, without it.
-    Query,
-    /// `{uri}`: the path, and `?` with the query where there is one.
-    Uri,
-}
-
-impl Variable {
-    const ALL: [Variable; 5] = [Variable::Scheme, Variable::Host, Variable::Path, Variable::Query, Variable::Uri];
-
-    /// The name between the braces.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Variable::Scheme => "scheme",
-            Variable::Host => "host",
-            Variable::Path => "path",
-            Variable::Query => "query",
-            Variable::Uri => "uri",
-        }
-    }
-}
-
-/// Variables of the language whose part does not exist yet, in full or up to their dot.
-const LATER: [&str; 11] = [
-    "client_ip",
-    "client_port",
-    "method",
-    "request_id",
-    "route",
-    "upstream",
-    "status",
-    "header.",
-    "cookie.",
-    "query.",
-    "capture.",
-];
-
 /// One piece of a template.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Segment {
     /// Text inserted as it stands.
     Literal(Box<str>),
@@ -58,31 +13,39 @@ pub enum Segment {
 }
 
 /// A text taken apart at its variables. Two literals never follow each other, and none is empty.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Template {
     /// In the order of the text.
     pub segments: Box<[Segment]>,
+}
+
+/// What a text is made of, one after the other.
+pub(super) enum Piece<'t> {
+    Char(char),
+    Variable(&'t str),
 }
 
 impl Template {
     /// Reads a template.
     pub fn parse(text: &str) -> Result<Self, Complaint> {
         let mut segments = Vec::new();
+        let mut literal = String::new();
         let mut rest = text;
-        while let Some(open) = rest.find(['{', '}']) {
-            let (literal, tail) = rest.split_at(open);
-            if !literal.is_empty() {
-                segments.push(Segment::Literal(literal.into()));
-            }
-            let Some((name, after)) = tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) else {
-                return Err(Complaint::new(format!("`{}` has no partner", &tail[..1]))
-                    .hint("a variable stands between braces, such as `{path}`"));
-            };
-            segments.push(Segment::Variable(parse_variable(name)?));
+        while let Some((piece, after)) = piece(rest)? {
             rest = after;
+            match piece {
+                Piece::Char(c) => literal.push(c),
+                Piece::Variable(name) => {
+                    if !literal.is_empty() {
+                        segments.push(Segment::Literal(std::mem::take(&mut literal).into()));
+                    }
+                    let variable = Variable::parse(name);
+                    segments.push(Segment::Variable(variable.map_err(|c| c.part(format!("{{{name}}}")))?));
+                }
+            }
         }
-        if !rest.is_empty() {
-            segments.push(Segment::Literal(rest.into()));
+        if !literal.is_empty() {
+            segments.push(Segment::Literal(literal.into()));
         }
         Ok(Template { segments: segments.into() })
     }
@@ -94,28 +57,63 @@ impl Template {
             _ => "",
         }
     }
+
+    /// Its variables, in their order.
+    pub fn variables(&self) -> impl Iterator<Item = &Variable> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Literal(_) => None,
+            Segment::Variable(variable) => Some(variable),
+        })
+    }
+
+    /// Its text, if no variable is in it.
+    pub fn fixed(&self) -> Option<&str> {
+        match &*self.segments {
+            [] => Some(""),
+            [Segment::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
 }
 
-fn parse_variable(name: &str) -> Result<Variable, Complaint> {
-    if let Some(variable) = Variable::ALL.into_iter().find(|variable| variable.name() == name) {
-        return Ok(variable);
+/// Takes the first piece off a text; nothing at its end.
+pub(super) fn piece(text: &str) -> Result<Option<(Piece<'_>, &str)>, Complaint> {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else { return Ok(None) };
+    let after = chars.as_str();
+    if first != '{' && first != '}' {
+        return Ok(Some((Piece::Char(first), after)));
     }
-    if LATER.iter().any(|later| *later == name || (later.ends_with('.') && name.starts_with(later))) {
-        return Err(Complaint::new(format!("the variable `{{{name}}}` is not built yet")).hint(known()));
+    if let Some(after) = after.strip_prefix(first) {
+        return Ok(Some((Piece::Char(first), after)));
     }
-    Err(Complaint::new(format!("no variable is called `{{{name}}}`")).hint(known()))
+    match after.split_once('}') {
+        Some((name, after)) if first == '{' => Ok(Some((Piece::Variable(name), after))),
+        _ => Err(Complaint::new(format!("`{first}` has no partner")).hint(format!(
+            "a variable stands between braces, such as `{{path}}`; write `{first}{first}` for the character itself"
+        ))),
+    }
 }
 
-fn known() -> String {
-    let names: Vec<String> = Variable::ALL.iter().map(|variable| format!("`{{{}}}`", variable.name())).collect();
-    format!("there are {}", names.join(", "))
+/// A literal as it is written.
+pub(super) fn write_literal(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.split_inclusive(['{', '}']).try_for_each(|part| {
+        f.write_str(part)?;
+        f.write_str(if part.ends_with('{') {
+            "{"
+        } else if part.ends_with('}') {
+            "}"
+        } else {
+            ""
+        })
+    })
 }
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.segments.iter().try_for_each(|segment| match segment {
-            Segment::Literal(text) => f.write_str(text),
-            Segment::Variable(variable) => write!(f, "{{{}}}", variable.name()),
+            Segment::Literal(text) => write_literal(text, f),
+            Segment::Variable(variable) => write!(f, "{variable}"),
         })
     }
 }
@@ -132,19 +130,31 @@ mod tests {
         assert_eq!(template.leading_literal(), "https://new.example.com");
         assert_eq!(template.segments[1], Segment::Variable(Variable::Path));
         assert_eq!(template.segments.len(), 4);
+        assert!(template.variables().eq([&Variable::Path, &Variable::Query]));
         assert_eq!(Template::parse("{scheme}{host}{uri}").expect("variables only").segments.len(), 3);
         assert!(Template::parse("").expect("nothing").segments.is_empty());
+    }
+
+    #[test]
+    fn doubled_braces_are_the_braces_themselves() {
+        for (text, literal) in [("{{}}", "{}"), ("a{{b", "a{b"), ("}}", "}"), ("{{\"a\":1}}", "{\"a\":1}")] {
+            let template = Template::parse(text).expect(text);
+            assert_eq!(template.fixed(), Some(literal));
+            assert_eq!(template.to_string(), text);
+        }
+        let mixed = Template::parse("{{{host}}}").expect("mixed");
+        assert_eq!(mixed.segments.len(), 3);
+        assert_eq!(mixed.to_string(), "{{{host}}}");
     }
 
     #[test]
     fn unknown_and_broken_variables_are_refused() {
         for (text, message) in [
             ("{pth}", "no variable is called `{pth}`"),
-            ("{header.X-A}", "the variable `{header.X-A}` is not built yet"),
-            ("{client_ip}", "the variable `{client_ip}` is not built yet"),
             ("a{", "`{` has no partner"),
             ("a}", "`}` has no partner"),
             ("{}", "no variable is called `{}`"),
+            ("{host", "`{` has no partner"),
         ] {
             assert_eq!(Template::parse(text).unwrap_err().message, message);
         }
