@@ -4,9 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Failure {
-    /// No route matches the request's host and path.
+    /// No route matches the request.
     NoRoute,
-    /// CONNECT or TRACE, which the gateway does not forward.
+    /// CONNECT or TRACE, which the gateway does not forward; or routes match but for their methods.
     MethodNotAllowed,
     /// No endpoint of the pool can take the request.
     NoEndpoint,
@@ -129,7 +129,9 @@ impl Failure {
     pub const fn meaning(self) -> &'static str {
         match self {
             Failure::NoRoute => "No route matches the request's host and path.",
-            Failure::MethodNotAllowed => "The method is CONNECT or TRACE, which the gateway does not forward.",
+            Failure::MethodNotAllowed => {
+                "The method is CONNECT or TRACE, which the gateway does not forward; or routes match but for their `methods`."
+            }
             Failure::NoEndpoint => {
                 "No endpoint of the upstream can take the request: each is down, ejected, drained, unresolved or at its `max_conns`, \
                  and the waiting room is full, took too long or does not exist. Or the gateway has no file descriptor left."

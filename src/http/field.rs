@@ -96,6 +96,20 @@ pub fn class(name: &[u8]) -> Class {
     Class::Plain
 }
 
+/// Whether this says who the client is: believed of trusted proxies only.
+pub fn is_claim(class: Class) -> bool {
+    matches!(
+        class,
+        Class::ForwardedFor
+            | Class::ForwardedProto
+            | Class::ForwardedHost
+            | Class::ForwardedPort
+            | Class::ForwardedOther
+            | Class::RealIp
+            | Class::RequestId
+    )
+}
+
 /// A `Connection` header may not name these: the gateway routes, frames, identifies or authenticates by them.
 pub fn may_be_nominated(name: &[u8]) -> bool {
     !matches!(

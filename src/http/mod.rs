@@ -9,6 +9,8 @@ pub mod host;
 pub mod method;
 pub mod request;
 pub mod response;
+pub mod spelled_path;
+pub mod spelling;
 pub mod stretch;
 pub mod target;
 pub mod trailers;

@@ -74,7 +74,14 @@ pub enum Parsed<T> {
 }
 
 impl<'s, 'b> RequestHead<'s, 'b> {
+    /// As [`RequestHead::parse`], where speed does not matter.
+    #[cold]
+    pub fn parse_again(bytes: &'b [u8], space: &'s mut Space<'b>, limits: HeadLimits) -> Result<Parsed<Self>, Failure> {
+        Self::parse(bytes, space, limits)
+    }
+
     /// Parses the head at the start of `bytes`. Malformed or ambiguous heads are a [`Failure::BadRequest`].
+    #[inline(always)] // with every request
     pub fn parse(bytes: &'b [u8], space: &'s mut Space<'b>, limits: HeadLimits) -> Result<Parsed<Self>, Failure> {
         let mut raw = httparse::Request::new(&mut []);
         let count = limits.count.min(FIELDS_MAX);
@@ -211,6 +218,13 @@ impl<'s, 'b> RequestHead<'s, 'b> {
     /// The first value of a class, if any.
     pub fn field(&self, wanted: Class) -> Option<&'b [u8]> {
         self.fields().find(|(c, ..)| *c == wanted).map(|(.., v)| v)
+    }
+
+    /// The value of a cookie; of several with one name the first.
+    pub fn cookie(&self, name: &str) -> Option<&'b [u8]> {
+        let lines = self.fields().filter(|(c, field, _)| *c == Class::Guarded && field.eq_ignore_ascii_case("cookie"));
+        let mut pairs = lines.flat_map(|(.., value)| value.split(|b| *b == b';'));
+        pairs.find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
     }
 }
 

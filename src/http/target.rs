@@ -21,6 +21,15 @@ impl<'b> Target<'b> {
     pub fn query(&self) -> Option<&'b [u8]> {
         self.path_and_query.get(self.path_len + 1..)
     }
+
+    /// The value of a part of the query, as written; of several of one name the first. A part without `=` has an empty one.
+    pub fn query_part(&self, name: &str) -> Option<&'b [u8]> {
+        let mut parts = self.query()?.split(|b| *b == b'&');
+        parts.find_map(|part| match part.strip_prefix(name.as_bytes())? {
+            b"" => Some(&b""[..]),
+            value => value.strip_prefix(b"="),
+        })
+    }
 }
 
 /// Bytes that may stand in a target. Refused are control bytes, space, quotes, angle brackets and all beyond ASCII, which no URI holds;
@@ -94,6 +103,14 @@ mod tests {
         assert_eq!(parse(b"/a?b", false).and_then(|t| t.query()), Some(&b"b"[..]));
         assert_eq!(parse(b"/a?", false).and_then(|t| t.query()), Some(&b""[..]));
         assert_eq!(parse(b"/a", false).and_then(|t| t.query()), None);
+    }
+
+    #[test]
+    fn a_part_of_the_query_is_found_by_its_whole_name() {
+        let target = parse(b"/a?b=1&bc=2&d&b=3&e=", false).expect("valid");
+        for (name, value) in [("b", Some("1")), ("bc", Some("2")), ("d", Some("")), ("e", Some("")), ("c", None)] {
+            assert_eq!(target.query_part(name), value.map(str::as_bytes), "{name}");
+        }
     }
 
     #[test]
