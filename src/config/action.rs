@@ -1,11 +1,14 @@
 //! What a route does with a request: hand it to an upstream or one of several, send the client elsewhere, or answer.
 
 use super::declare::section;
-use super::form::{self, Form, number};
-use super::node::Kind;
-use super::section::key_text;
-use super::{Diagnostic, Spanned, SplitConfig};
-use crate::value::{Complaint, Segment, Template, Variable, is_token};
+use super::form::{Form, number};
+use super::node::Node;
+use super::reading::Reading;
+use super::route::WrittenRoute;
+use super::section::{Sectioned, key_text};
+use super::shape::Shape;
+use super::{Diagnostic, RespondConfig, Spanned, SplitConfig};
+use crate::value::{Complaint, Segment, Template, Variable};
 
 /// What happens with a request. Exactly one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +24,11 @@ pub enum ActionConfig {
 }
 
 impl ActionConfig {
+    /// Whether an upstream answers.
+    pub fn forwards(&self) -> bool {
+        matches!(self, ActionConfig::Upstream(_) | ActionConfig::Split(_))
+    }
+
     /// The upstreams that may answer.
     pub fn upstreams(&self) -> impl Iterator<Item = &Spanned<Box<str>>> {
         let (one, split) = match self {
@@ -32,17 +40,50 @@ impl ActionConfig {
     }
 }
 
-/// Header names as written, and values.
-pub type Headers = Box<[(Box<str>, Box<str>)]>;
+const ACTIONS: [&str; 4] = ["upstream", "split", "redirect", "respond"];
+const ACTIONS_TO_COME: [&str; 1] = ["enqueue"];
+
+/// Exactly one action, and nothing beside it that only another action would obey.
+pub(super) fn check(node: &Node<'_>, reading: &Reading<'_>) {
+    let present: Vec<_> = ACTIONS.iter().chain(&ACTIONS_TO_COME).filter_map(|name| node.key(name)).collect();
+    match present.as_slice() {
+        [] if WrittenRoute::SECTION.misspells(node, &ACTIONS) => {}
+        [] => reading.tell(
+            Diagnostic::error(reading.first_line(node.at), "a route needs an action")
+                .hint("write one of `upstream`, `split`, `redirect` and `respond`"),
+        ),
+        [only] => {
+            let action = key_text(only, reading).unwrap_or_default();
+            if matches!(action, "redirect" | "respond") {
+                let request = node.within("headers").and_then(|headers| headers.key("request"));
+                let names = ["rewrite", "errors", "timeouts", "retries", "request", "upgrade"];
+                let useless = names.into_iter().filter_map(|name| Some((name, node.key(name)?)));
+                for (name, useless) in useless.chain(request.map(|request| ("headers.request", request))) {
+                    reading.tell(
+                        Diagnostic::error(useless.at, format!("`{name}` has no effect beside `{action}`"))
+                            .other(only.at, "no endpoint is asked on this route")
+                            .hint("leave it out"),
+                    );
+                }
+            }
+        }
+        [first, second, ..] => reading.tell(
+            Diagnostic::error(second.at, "a route has exactly one action")
+                .label("a second one")
+                .other(first.at, "the first one")
+                .hint("make two routes of it, or leave one out"),
+        ),
+    }
+}
 
 section! { "`redirect`",
     /// Sends the client elsewhere.
     #[derive(Clone, PartialEq, Eq, Hash)]
     pub struct RedirectConfig {
-        /// The `Location`: a URL, or a path that starts with `/`. May hold `{scheme}`, `{host}`, `{path}`, `{query}` and
-        /// `{uri}` (the path, and `?` with the query where there is one). `{host}` has no port, and `{path}` is the whole
-        /// path: what a pattern such as `/old/*` matched cannot be taken off, and without `{path}` or `{uri}` nothing of
-        /// it is kept.
+        /// The `Location`: a URL, or a path that starts with `/`. May hold every variable but `{status}` and `{upstream}`, the
+        /// host no other than `{host}`. `{host}` has no port, and `{path}` is the whole path: what a pattern such as `/old/*`
+        /// matched cannot be taken off (write the path as `/old/{page}`, and `{capture.page}` here). Without `{path}` or
+        /// `{uri}` (the path, and `?` with the query where there is one) nothing of it is kept.
         "to" => to: Template, required(TO);
         /// The response's status. 308 and 307 keep the method and body, 301 and 302 may turn a POST into a GET, 303 does.
         "status" => status: u16, default(REDIRECT_STATUS, "308");
@@ -50,25 +91,12 @@ section! { "`redirect`",
     later []
 }
 
-section! { "`respond`",
-    /// Answers without an endpoint.
-    #[derive(Clone, PartialEq, Eq, Hash)]
-    pub struct RespondConfig {
-        /// The response's status.
-        "status" => status: u16, default(RESPOND_STATUS, "200");
-        /// The whole body, as it stands.
-        "body" => body: Box<str>, default(form::TEXT, "\"\"");
-        /// Headers of the response, as a map. Those that frame a message are the gateway's own.
-        "headers" => headers: Headers, default(HEADERS, "{}");
-    }
-    later ["body_file"]
-}
-
 const TO: Form<Template> = Form {
     form: "text with variables",
     example: "\"https://new.example.com{path}\"",
+    shape: Shape::Word(r"^(/|https?://|\{(path|uri|scheme)\})[!-~]*$"),
     read: |node, reading| {
-        reading.word(node, "a target", |text| {
+        reading.template(node, "a target", |text| {
             let template = Template::parse(text)?;
             check_target(text, &template)?;
             Ok(template)
@@ -103,22 +131,53 @@ fn check_target(text: &str, template: &Template) -> Result<(), Complaint> {
         return Err(Complaint::new("a redirect leads to a URL, or to a path that starts with one `/`")
             .hint("write for example `\"https://new.example.com{path}\"` or `\"/new{path}\"`"));
     }
+    check_host(template)?;
     for pair in template.segments.windows(2) {
         if let [Segment::Literal(before), Segment::Variable(variable @ (Variable::Path | Variable::Uri))] = pair
             && before.ends_with('/')
         {
-            let name = variable.name();
-            return Err(Complaint::new(format!("`{{{name}}}` starts with a slash of its own"))
-                .hint(format!("write `{}`", text.replace(&format!("/{{{name}}}"), &format!("{{{name}}}")))));
+            let words = variable.to_string();
+            return Err(Complaint::new(format!("`{words}` starts with a slash of its own"))
+                .hint(format!("write `{}`", text.replace(&format!("/{words}"), &words))));
         }
     }
     Ok(())
+}
+
+/// Nothing that a client sends may choose the host it is sent to, but the host that it asked for.
+fn check_host(template: &Template) -> Result<(), Complaint> {
+    const FREE: char = '\0';
+    let is_free =
+        |variable: &Variable| !matches!(variable, Variable::Path | Variable::Uri | Variable::Host | Variable::Scheme);
+    // the shape of what may come out
+    let mut shape = String::new();
+    for segment in &template.segments {
+        match segment {
+            Segment::Literal(text) => shape.push_str(text),
+            Segment::Variable(Variable::Path | Variable::Uri) => shape.push('/'),
+            Segment::Variable(variable) => shape.push(if is_free(variable) { FREE } else { 'x' }),
+        }
+    }
+    let deciding = match (shape.strip_prefix('/'), shape.split_once("://")) {
+        // a second slash, or what browsers take for one, would start a host
+        (Some(rest), _) => rest.get(..1).unwrap_or(""),
+        (None, Some((_, rest))) => rest.split(['/', '?', '#']).next().unwrap_or(""),
+        (None, None) => "",
+    };
+    match template.variables().find(|variable| is_free(variable)) {
+        Some(variable) if deciding.contains(FREE) => {
+            Err(Complaint::new(format!("with `{variable}` there, a client could choose the host"))
+                .hint("put a fixed text before it, such as `https://new.example.com/` or `/new/`"))
+        }
+        _ => Ok(()),
+    }
 }
 
 const REDIRECT_STATUS: Form<u16> =
     Form {
         form: "`301`, `302`, `303`, `307` or `308`",
         example: "302",
+        shape: Shape::Choice(|| vec!["301", "302", "303", "307", "308"]),
         read: |node, reading| {
             reading.word(node, "a status", |text| match number(text, 100, 999)? {
                 status @ (301 | 302 | 303 | 307 | 308) => Ok(status),
@@ -127,81 +186,6 @@ const REDIRECT_STATUS: Form<u16> =
             })
         },
     };
-
-const RESPOND_STATUS: Form<u16> = Form {
-    form: "a number from 200 to 599",
-    example: "403",
-    read: |node, reading| reading.word(node, "a status", |text| number(text, 200, 599)),
-};
-
-/// Headers the gateway writes itself, since a wrong one would break the message or the connection.
-const OWN_HEADERS: [&str; 8] = [
-    "connection",
-    "content-length",
-    "date",
-    "keep-alive",
-    "proxy-connection",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-const HEADERS: Form<Headers> = Form {
-    form: "a map of header names to text",
-    example: "{ Content-Type: text/plain }",
-    read: |node, reading| {
-        let entries = match &node.kind {
-            Kind::Map(entries) => entries.as_slice(),
-            // The default, as the manual writes it.
-            Kind::Text(text) if text == "{}" => &[],
-            _ => {
-                let message = format!("a map of headers is wanted here, not {}", node.what());
-                reading
-                    .tell(Diagnostic::error(node.at, message).hint("write for example `{ Content-Type: text/plain }`"));
-                return None;
-            }
-        };
-        let mut headers: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
-            let Some(name) = key_text(key, reading) else { continue };
-            if let Err(complaint) = check_header_name(name) {
-                reading.tell(Diagnostic::complaint(key.at, complaint));
-            } else if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-                reading.tell(Diagnostic::error(key.at, format!("the header `{name}` is written twice")));
-            }
-            if let Some(value) = reading.word(value, "a header's value", check_header_value) {
-                headers.push((name.into(), value));
-            }
-        }
-        Some(headers.into())
-    },
-};
-
-fn check_header_name(name: &str) -> Result<(), Complaint> {
-    if !is_token(name) {
-        return Err(Complaint::new(format!("`{name}` is not a header name"))
-            .hint("letters, digits and dashes make one up, without the colon"));
-    }
-    if OWN_HEADERS.contains(&&*name.to_ascii_lowercase()) {
-        return Err(Complaint::new(format!("the gateway writes `{name}` itself")).hint("leave it out"));
-    }
-    Ok(())
-}
-
-fn check_header_value(text: &str) -> Result<Box<str>, Complaint> {
-    if let Some(odd) = text.chars().find(|c| c.is_control() && *c != '\t') {
-        return Err(Complaint::new(format!("a header's value holds no `{}`", odd.escape_debug())));
-    }
-    if text.trim() != text {
-        return Err(Complaint::new("a header's value neither starts nor ends with a blank"));
-    }
-    // Text such as `{"group":"x"}` is no variable, and stays what it is.
-    let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    if text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).any(|(name, _)| word(name)) {
-        return Err(Complaint::new("variables in a header's value are not built yet").hint("write a fixed text"));
-    }
-    Ok(text.into())
-}
 
 #[cfg(test)]
 mod tests {
@@ -221,6 +205,11 @@ mod tests {
             "/",
             "{path}",
             "https://a.example/login?from={path}",
+            "https://a.example/{query.page}",
+            "https://a.example?{query}",
+            "https://{host}/{header.X-Tenant}",
+            "/new/{capture.id}",
+            "/new{query}",
         ] {
             assert_eq!(target(text), Ok(()), "{text}");
         }
@@ -228,22 +217,24 @@ mod tests {
 
     #[test]
     fn a_target_that_a_request_could_turn_elsewhere_is_refused() {
-        for text in
-            ["", "//a.example", "a.example", "{host}/x", "ftp://a", "/{path}", "https:///x", "{query}", "https://a/ b"]
-        {
+        for text in [
+            "",
+            "//a.example",
+            "a.example",
+            "{host}/x",
+            "ftp://a",
+            "/{path}",
+            "https:///x",
+            "{query}",
+            "https://a/ b",
+            "https://{header.X-Tenant}.example.com/",
+            "{scheme}://a.example{query}",
+            "https://a.example:{capture.port}/",
+            "/{query.to}",
+            "{path}{header.X}",
+        ] {
             assert!(target(text).is_err(), "{text}");
         }
         assert_eq!(target("https://a/{uri}").unwrap_err().hint.as_deref(), Some("write `https://a{uri}`"));
-    }
-
-    #[test]
-    fn headers_that_frame_a_message_are_refused() {
-        for name in ["Content-Length", "transfer-encoding", "Connection", "", "a b", "a:", "ø"] {
-            assert!(check_header_name(name).is_err(), "{name}");
-        }
-        assert_eq!(check_header_name("Content-Type"), Ok(()));
-        assert!(check_header_value("a\r\nb").is_err());
-        assert!(check_header_value("from {client_ip}").is_err());
-        assert!(check_header_value("{\"group\":\"x\"}").is_ok());
     }
 }

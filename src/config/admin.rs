@@ -4,7 +4,7 @@ use super::declare::section;
 use super::form::{self, Form, LISTEN_ADDRESS};
 use super::secret::SECRET;
 use super::section::Fields;
-use super::{Diagnostic, Spanned};
+use super::{Diagnostic, Spanned, advice};
 use crate::value::{ListenAddress, Secret};
 
 section! { "`admin`",
@@ -36,6 +36,12 @@ fn reach(admin: &AdminConfig, fields: &Fields<'_, '_>) {
                 .label("not loopback")
                 .hint("add for example `token: { file: /run/secrets/admin_token }`, or write `127.0.0.1:9900`"),
         );
+    }
+    if let Some(at) = fields.place("metrics_open")
+        && admin.metrics_open
+        && fields.place("token").is_some()
+    {
+        advice::open_metrics(&admin.address, at, fields.reading);
     }
     if let Some(at) = fields.place("metrics_open")
         && fields.place("token").is_none()

@@ -1,11 +1,12 @@
 //! `balance`: which endpoint of a pool takes the next request.
 
 use super::declare::section;
-use super::form::{Choice, Form, choose};
+use super::form::{Choice, Form, built, choose};
 use super::node::{Kind, Node};
 use super::reading::Reading;
 use super::request_key::REQUEST_KEY;
 use super::section::{Sectioned, key_text};
+use super::shape::Shape;
 use super::{Diagnostic, suggest};
 use crate::value::{Complaint, RequestKey};
 
@@ -49,6 +50,7 @@ section! { "`balance`",
 pub(super) const BALANCE: Form<Balance> = Form {
     form: "`least_conn`, `round_robin`, `random`, `p2c`, `ip_hash`, or `{ hash: KEY }`",
     example: "round_robin",
+    shape: Shape::OneOf(&[Shape::Choice(built::<Balance>), Shape::Section(&WrittenBalance::SECTION)]),
     read: |node, reading| match &node.kind {
         Kind::Map(entries) => settings(node, entries, reading),
         _ => reading.word(node, Balance::WHAT, |text| match text {

@@ -1,9 +1,10 @@
 //! What no section can see alone: names that are nowhere defined, addresses and routes that collide.
 
 use super::reading::Reading;
-use super::{ActionConfig, Diagnostic, Document, RouteConfig, Spanned, suggest};
+use super::suggest::{self, shown};
+use super::ties::{self, tie};
+use super::{Diagnostic, Document, RouteConfig, Spanned, advice};
 use crate::value::{EndpointAddress, ListenAddress};
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
@@ -16,11 +17,10 @@ pub(super) fn document(document: &Document, reading: &Reading<'_>) {
     endpoints(document, reading);
     names(document, reading);
     route_names(document, reading);
-    same_matches(document, reading);
-    answers(document, reading);
+    ties::routes(&document.routes, reading);
     // Beside errors, what looks unused is mostly what they made so.
     if reading.complaints() == 0 {
-        unused_upstreams(document, reading);
+        advice::document(document, reading);
     }
 }
 
@@ -66,7 +66,12 @@ fn names(document: &Document, reading: &Reading<'_>) {
         for name in route.action.upstreams().filter(|name| !document.upstreams.knows(name)) {
             let mut diagnostic = Diagnostic::error(name.at, format!("no upstream named `{}`", shown(name)))
                 .label(format!("used by route `{}`", shown(&route.name())));
-            if !reading.is_full() {
+            if let Some(address) = address_of(name) {
+                let hint = format!(
+                    "define it: `upstreams: {{ NAME: {{ endpoints: [\"{address}\"] }} }}`, and write NAME here"
+                );
+                diagnostic.hint = Some(hint);
+            } else if !reading.is_full() {
                 diagnostic.hint = suggest::hint(name, document.upstreams.names());
             }
             reading.tell(match diagnostic.hint {
@@ -90,6 +95,20 @@ fn names(document: &Document, reading: &Reading<'_>) {
     }
 }
 
+/// The address of a service that stands where the name of an upstream belongs.
+fn address_of(name: &str) -> Option<EndpointAddress> {
+    let (scheme, rest) = name.split_once("://").unwrap_or(("", name));
+    let host = rest.split('/').next()?;
+    let address = match scheme {
+        "" if name.starts_with("unix:") => name.to_owned(),
+        "http" if !host.contains(':') => format!("{host}:80"),
+        "https" if !host.contains(':') => format!("{host}:443"),
+        _ if host.contains(':') => host.to_owned(),
+        _ => return None,
+    };
+    EndpointAddress::parse(&address).ok()
+}
+
 /// Names tell routes apart in logs and metrics, so no two routes share one, written or not.
 fn route_names(document: &Document, reading: &Reading<'_>) {
     // Sorted by a hash: names that are not written need not all lie in memory at once.
@@ -99,7 +118,7 @@ fn route_names(document: &Document, reading: &Reading<'_>) {
     routes.sort_by_key(|(hash, _)| *hash);
     for pair in routes.windows(2) {
         let [(hash, other), (next_hash, route)] = *pair else { continue };
-        if hash != next_hash || route.name() != other.name() || collide(route, other) {
+        if hash != next_hash || route.name() != other.name() || tie(route, other) {
             continue;
         }
         let place = |route: &RouteConfig| route.name.as_ref().map_or(reading.first_line(route.at), |name| name.at);
@@ -108,67 +127,5 @@ fn route_names(document: &Document, reading: &Reading<'_>) {
                 .other(place(other), "the other one")
                 .hint("give one of them another `name`: logs and metrics tell routes apart by it"),
         );
-    }
-}
-
-/// Two routes whose host and path are the same have equal rank: on a common listener neither would win.
-fn same_matches(document: &Document, reading: &Reading<'_>) {
-    let mut routes: Vec<&RouteConfig> = document.routes.iter().filter(|route| route.sound).collect();
-    routes.sort_by(|a, b| a.matches.cmp(&b.matches));
-    for same in routes.chunk_by(|a, b| a.matches == b.matches) {
-        for (i, route) in same.iter().enumerate().skip(1) {
-            // The nearest ones before suffice: with more than that there is an error already.
-            let before = &same[i.saturating_sub(LISTENERS_MAX)..i];
-            let Some(other) = before.iter().find(|other| collide(route, other)) else { continue };
-            reading.tell(
-                Diagnostic::error(reading.first_line(route.at), "two routes take the same requests")
-                    .label(format!("route `{}`", shown(&route.name())))
-                    .other(reading.first_line(other.at), format!("route `{}`", shown(&other.name())))
-                    .hint("give them different hosts, paths or listeners, or leave one out"),
-            );
-        }
-    }
-}
-
-/// Whether one request could match both at the same rank.
-fn collide(a: &RouteConfig, b: &RouteConfig) -> bool {
-    let on_a_common_listener = match (&a.listeners, &b.listeners) {
-        (Some(a), Some(b)) => a.iter().any(|name| b.contains(name)),
-        _ => true,
-    };
-    on_a_common_listener && a.matches == b.matches
-}
-
-/// Statuses that end at their head have no body to send.
-fn answers(document: &Document, reading: &Reading<'_>) {
-    for route in &document.routes {
-        if let ActionConfig::Respond(respond) = &route.action
-            && matches!(respond.status, 204 | 205 | 304)
-            && !respond.body.is_empty()
-        {
-            let message = format!("a response with status {} has no body", respond.status);
-            reading.tell(
-                Diagnostic::error(reading.first_line(route.at), message)
-                    .hint("leave `body` out, or write another status"),
-            );
-        }
-    }
-}
-
-fn unused_upstreams(document: &Document, reading: &Reading<'_>) {
-    let used: HashSet<&str> =
-        document.routes.iter().flat_map(|route| route.action.upstreams()).map(|name| &*name.value).collect();
-    for (name, _) in document.upstreams.entries() {
-        if !used.contains(&*name.value) {
-            reading.tell(Diagnostic::warning(name.at, format!("no route uses the upstream `{}`", name.value)));
-        }
-    }
-}
-
-/// Names from the document within messages: no longer than one line wants.
-fn shown(name: &str) -> Cow<'_, str> {
-    match name.char_indices().nth(80) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
-        None => Cow::Borrowed(name),
     }
 }

@@ -15,6 +15,7 @@ macro_rules! section {
             )*
         }
         later [$($later:literal),* $(,)?]
+        $(exactly one of [$($way:literal),*])?
         $(checked by $check:path)?
     ) => {
         $(#[doc = $manual])*
@@ -33,6 +34,7 @@ macro_rules! section {
                     ),
                 )*],
                 later: &[$($later),*],
+                one_of: &[$($($way),*)?],
             };
 
             fn read(
@@ -59,44 +61,49 @@ macro_rules! section {
 /// A row of the manual.
 macro_rules! section_key {
     ($key:literal, $doc:expr, required($form:expr)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Required, None)
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Required, None)
     };
     ($key:literal, $doc:expr, optional($form:expr)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Nothing, None)
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Nothing, None)
     };
     ($key:literal, $doc:expr, default($form:expr, $default:literal)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Default($default), None)
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Default($default), None)
     };
     ($key:literal, $doc:expr, section($type:ty)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, "section", "{ … }", Within, $type)
+        $crate::config::declare::section_key!(@ $key, $doc, "section", "{ … }",
+            $crate::config::Shape::Section(&<$type as $crate::config::section::Sectioned>::SECTION), Within, $type)
     };
     ($key:literal, $doc:expr, optional_section($type:ty)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, "section", "{ … }", Nothing, $type)
+        $crate::config::declare::section_key!(@ $key, $doc, "section", "{ … }",
+            $crate::config::Shape::Section(&<$type as $crate::config::section::Sectioned>::SECTION), Nothing, $type)
     };
     ($key:literal, $doc:expr, needed_section($type:ty, $example:literal)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, "section", $example, Required, $type)
+        $crate::config::declare::section_key!(@ $key, $doc, "section", $example,
+            $crate::config::Shape::Section(&<$type as $crate::config::section::Sectioned>::SECTION), Required, $type)
     };
     ($key:literal, $doc:expr, named($type:ty)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, "sections by name", "{ NAME: { … } }", Required, $type)
+        $crate::config::declare::section_key!(@ $key, $doc, "sections by name", "{ NAME: { … } }",
+            $crate::config::Shape::Named(&<$type as $crate::config::section::Sectioned>::SECTION), Required, $type)
     };
     ($key:literal, $doc:expr, optional_named($type:ty)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, "sections by name", "{ NAME: { … } }", Nothing, $type)
+        $crate::config::declare::section_key!(@ $key, $doc, "sections by name", "{ NAME: { … } }",
+            $crate::config::Shape::Named(&<$type as $crate::config::section::Sectioned>::SECTION), Nothing, $type)
     };
     ($key:literal, $doc:expr, list($form:expr, $type:ty)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Required, $type)
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Required, $type)
     };
     ($key:literal, $doc:expr, optional_within($form:expr, $type:ty)) => {
-        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, Nothing, $type)
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Nothing, $type)
     };
-    (@ $key:literal, $doc:expr, $form:expr, $example:expr, $absent:ident $(($default:literal))?, None) => {
+    (@ $key:literal, $doc:expr, $form:expr, $example:expr, $shape:expr, $absent:ident $(($default:literal))?, None) => {
         $crate::config::section::Key {
-            name: $key, form: $form, example: $example, manual: $doc, section: None,
+            name: $key, form: $form, example: $example, shape: $shape, manual: $doc, section: None,
             absent: $crate::config::section::Absent::$absent $(($default))?,
         }
     };
-    (@ $key:literal, $doc:expr, $form:expr, $example:expr, $absent:ident, $type:ty) => {
+    (@ $key:literal, $doc:expr, $form:expr, $example:expr, $shape:expr, $absent:ident, $type:ty) => {
         $crate::config::section::Key {
-            name: $key, form: $form, example: $example, manual: $doc,
+            name: $key, form: $form, example: $example, shape: $shape, manual: $doc,
             section: Some(&<$type as $crate::config::section::Sectioned>::SECTION),
             absent: $crate::config::section::Absent::$absent,
         }

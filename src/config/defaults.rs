@@ -34,6 +34,7 @@ section! { "`timeouts` of `defaults`",
         "request" => request: Limit<Duration>, default(form::DURATION_OR_UNLIMITED, "unlimited");
     }
     later []
+    checked by super::advice::timeouts_of_defaults
 }
 
 section! { "`request` of `defaults`",

@@ -1,7 +1,7 @@
 //! What is wrong, where, and what to write instead; and the report that gathers all of it.
 
 use super::render;
-use super::{Position, Source, Span, Variables};
+use super::{Lint, Position, Source, Span, Variables};
 use crate::value::Complaint;
 use std::fmt;
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub struct Diagnostic {
     pub at: Span,
     /// How bad it is.
     pub severity: Severity,
+    /// Which warning it is; errors have no name, since nothing silences them.
+    pub lint: Option<&'static Lint>,
     /// One sentence, in lower case and without a full stop.
     pub message: String,
     /// A few words beside the caret; may be empty.
@@ -38,6 +40,7 @@ impl Diagnostic {
         Diagnostic {
             at,
             severity: Severity::Error,
+            lint: None,
             message: message.into(),
             label: String::new(),
             hint: None,
@@ -46,8 +49,8 @@ impl Diagnostic {
     }
 
     /// A warning at a place.
-    pub fn warning(at: Span, message: impl Into<String>) -> Self {
-        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(at, message) }
+    pub fn warning(lint: &'static Lint, at: Span, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Warning, lint: Some(lint), ..Diagnostic::error(at, message) }
     }
 
     /// A word's complaint, at the word's place.

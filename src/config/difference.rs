@@ -1,7 +1,8 @@
 //! What sets one document apart from another: what a reload from the one to the other changes, with the values that differ.
 
-use super::{Loaded, MatchConfig, RouteConfig, Variables, facts};
+use super::{Document, ListenerConfig, Loaded, MatchConfig, RouteConfig, UpstreamConfig, Variables, facts};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::{self, Arguments};
 
@@ -10,7 +11,19 @@ const WIDEST: usize = 100;
 /// Names of things that changed alike and are shown.
 const NAMES_MAX: usize = 5;
 /// What tells which thing a new one or an old one is: the start of its keys.
-const GIST: [&str; 8] = ["match", "listeners", "upstream", "split", "redirect", "respond", "endpoints", "address"];
+const GIST: [&str; 11] = [
+    "match",
+    "listeners",
+    "upstream",
+    "split",
+    "redirect",
+    "respond",
+    "rewrite",
+    "headers",
+    "errors",
+    "endpoints",
+    "address",
+];
 
 /// What came, went and changed.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -50,19 +63,33 @@ pub struct Field {
 /// Keys and values, in the order of the manual.
 type Facts = Vec<(String, String)>;
 
-/// What a thing is called, how that was written, and its facts.
-type Thing = (String, String, Facts);
+/// What a name stands for. Its facts are listed only if they may differ, so that large documents cost little.
+#[derive(Clone, Copy)]
+enum Thing<'l> {
+    Route(&'l RouteConfig),
+    Upstream(&'l UpstreamConfig),
+    Listener(&'l ListenerConfig),
+}
+
+type Named<'l> = Vec<(Cow<'l, str>, Thing<'l>)>;
 
 impl Difference {
     /// What a reload from `old` to `new` changes.
     pub fn between(old: &Loaded, new: &Loaded) -> Difference {
+        Difference::first(old, new, usize::MAX)
+    }
+
+    /// The same, with at most so many things of a kind that came, went or changed.
+    pub fn first(old: &Loaded, new: &Loaded, most: usize) -> Difference {
         let settings = |loaded: &Loaded| gather(|out| facts::settings(&loaded.document, out));
-        let words = [&old.variables, &new.variables];
+        let items = |named: fn(&Document) -> Named<'_>| {
+            Items::between((named(&old.document), old), (named(&new.document), new), most)
+        };
         Difference {
-            routes: Items::between(&routes(old), &routes(new), words),
-            upstreams: Items::between(&upstreams(old), &upstreams(new), words),
-            listeners: Items::between(&listeners(old), &listeners(new), words),
-            settings: fields(&settings(old), &settings(new), words),
+            routes: items(routes),
+            upstreams: items(upstreams),
+            listeners: items(listeners),
+            settings: fields(&settings(old), &settings(new), [&old.variables, &new.variables]),
         }
     }
 
@@ -72,26 +99,54 @@ impl Difference {
     }
 }
 
-fn routes(Loaded { document, variables, .. }: &Loaded) -> Vec<Thing> {
-    let written = |route: &RouteConfig| match (&route.name, &route.matches) {
+fn routes(document: &Document) -> Named<'_> {
+    document.routes.iter().map(|route| (route.name(), Thing::Route(route))).collect()
+}
+
+fn upstreams(document: &Document) -> Named<'_> {
+    document.upstreams.iter().map(|(name, config)| (name.into(), Thing::Upstream(config))).collect()
+}
+
+fn listeners(document: &Document) -> Named<'_> {
+    document.listeners.iter().map(|(name, config)| (name.into(), Thing::Listener(config))).collect()
+}
+
+impl Thing<'_> {
+    fn facts(self, Loaded { document, .. }: &Loaded) -> Facts {
+        gather(|out| match self {
+            Thing::Route(route) => facts::route(route, &document.defaults, out),
+            Thing::Upstream(upstream) => facts::upstream(upstream, out),
+            Thing::Listener(listener) => facts::listener(listener, out),
+        })
+    }
+
+    /// What it is called, as that was written.
+    fn written(self, name: &str, Loaded { variables, .. }: &Loaded) -> String {
+        match self {
+            Thing::Route(route) => written_name(route, variables),
+            Thing::Upstream(_) | Thing::Listener(_) => name.to_owned(),
+        }
+    }
+
+    /// Whether all is the same at first sight; what it inherits may differ still.
+    fn is_like(self, other: Thing<'_>) -> bool {
+        match (self, other) {
+            (Thing::Route(one), Thing::Route(other)) => one == other,
+            (Thing::Upstream(one), Thing::Upstream(other)) => one == other,
+            (Thing::Listener(one), Thing::Listener(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+fn written_name(route: &RouteConfig, variables: &Variables) -> String {
+    match (&route.name, &route.matches) {
         (Some(name), _) => variables.as_written(&name.value).into_owned(),
-        (None, MatchConfig { host, path }) => {
+        (None, MatchConfig { host, path, .. }) => {
             let words = [host.as_ref().map(ToString::to_string), Some(path.to_string())];
             words.iter().flatten().map(|word| variables.as_written(word)).collect::<String>()
         }
-    };
-    let facts = |route| gather(|out| facts::route(route, &document.defaults, out));
-    document.routes.iter().map(|route| (route.name().into_owned(), written(route), facts(route))).collect()
-}
-
-fn upstreams(Loaded { document, .. }: &Loaded) -> Vec<Thing> {
-    let facts = |config| gather(|out| facts::upstream(config, out));
-    document.upstreams.iter().map(|(name, config)| (name.to_owned(), name.to_owned(), facts(config))).collect()
-}
-
-fn listeners(Loaded { document, .. }: &Loaded) -> Vec<Thing> {
-    let facts = |config| gather(|out| facts::listener(config, out));
-    document.listeners.iter().map(|(name, config)| (name.to_owned(), name.to_owned(), facts(config))).collect()
+    }
 }
 
 fn gather(list: impl FnOnce(facts::Sink<'_>)) -> Facts {
@@ -101,22 +156,30 @@ fn gather(list: impl FnOnce(facts::Sink<'_>)) -> Facts {
 }
 
 impl Items {
-    fn between(old: &[Thing], new: &[Thing], words: [&Variables; 2]) -> Items {
+    fn between((old, before): (Named<'_>, &Loaded), (new, after): (Named<'_>, &Loaded), most: usize) -> Items {
         let mut items = Items::default();
-        let mut left: HashMap<&str, &Thing> = old.iter().map(|thing| (thing.0.as_str(), thing)).collect();
-        let nothing = Facts::new();
-        for (name, written, facts) in new {
-            let before = left.remove(name.as_str());
-            let fields = fields(before.map_or(&nothing, |(.., facts)| facts), facts, words);
-            let item = Item { name: written.clone(), fields };
-            match before {
+        let words = [&before.variables, &after.variables];
+        let same_defaults = before.document.defaults == after.document.defaults;
+        let mut left: HashMap<&str, Thing<'_>> = old.iter().map(|(name, thing)| (&**name, *thing)).collect();
+        for (name, thing) in &new {
+            let former = left.remove(&**name);
+            let full = if former.is_some() { items.changed.len() } else { items.added.len() } >= most;
+            if full || former.is_some_and(|former| same_defaults && former.is_like(*thing)) {
+                continue;
+            }
+            let was = former.map(|former| former.facts(before)).unwrap_or_default();
+            let fields = fields(&was, &thing.facts(after), words);
+            let changes = !fields.is_empty();
+            let item = Item { name: thing.written(name, after), fields };
+            match former {
                 None => items.added.push(item),
-                Some(_) if !item.fields.is_empty() => items.changed.push(item),
+                Some(_) if changes => items.changed.push(item),
                 Some(_) => {}
             }
         }
-        for (_, written, facts) in old.iter().filter(|(name, ..)| left.contains_key(name.as_str())) {
-            items.removed.push(Item { name: written.clone(), fields: fields(facts, &nothing, words) });
+        for (name, thing) in old.iter().filter(|(name, _)| left.contains_key(&**name)).take(most) {
+            let fields = fields(&thing.facts(before), &Facts::new(), words);
+            items.removed.push(Item { name: thing.written(name, before), fields });
         }
         items
     }
@@ -163,9 +226,6 @@ fn written_key(key: &str, words: &Variables) -> String {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Difference { routes, upstreams, listeners, settings } = self;
-        if self.is_empty() {
-            return writeln!(f, "nothing changes");
-        }
         for (kind, items) in [("listener", listeners), ("upstream", upstreams), ("route", routes)] {
             for (sign, items) in [('-', &items.removed), ('+', &items.added)] {
                 for item in items {

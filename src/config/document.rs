@@ -1,9 +1,12 @@
 //! The whole document, with every default filled in.
 
 use super::declare::section;
-use super::form::{self, CIDRS, Form, number};
+use super::form::{self, CIDR, CIDRS, Form, each_once, number};
 use super::include::INCLUDE;
+use super::lints::WIDE_TRUSTED_PROXIES;
+use super::node::Node;
 use super::route::{ROUTES, WrittenRoute};
+use super::shape::Shape;
 use super::{
     AdminConfig, DefaultsConfig, Diagnostic, ListenerConfig, ObservabilityConfig, RouteConfig, Spanned, UpstreamConfig,
 };
@@ -26,7 +29,7 @@ section! { "the document",
         "listeners" => listeners: Named<ListenerConfig>, named(ListenerConfig);
         /// Peers whose `X-Forwarded-*` and `X-Request-Id` headers are believed. Clients of a Unix socket count as
         /// `127.0.0.1`: a range that holds it believes whoever can open the socket.
-        "trusted_proxies" => trusted_proxies: Vec<Cidr>, default(CIDRS, "[]");
+        "trusted_proxies" => trusted_proxies: Vec<Cidr>, default(TRUSTED_PROXIES, "[]");
         /// How long requests in flight may take to finish when the gateway stops. Together with
         /// `readiness_delay` it must stay below what the supervisor grants: Docker kills after ten seconds.
         "shutdown_timeout" => shutdown_timeout: Duration, default(form::DURATION_OR_ZERO, "9s");
@@ -60,21 +63,50 @@ pub enum Threads {
 const THREADS: Form<Threads> = Form {
     form: "`auto`, or a number from 1 to 1024",
     example: "4",
+    shape: Shape::OneOf(&[Shape::Choice(|| vec!["auto"]), Shape::Number(1, 1024)]),
     read: |node, reading| {
         reading.word(node, "a number of threads", |text| match text {
             "auto" => Ok(Threads::Auto),
-            _ => number(text, 1, 1024).ok().and_then(NonZeroU16::new).map(Threads::Count).ok_or_else(|| {
-                Complaint::new(format!("`{text}` is not a number of threads"))
-                    .hint("write `auto`, or a number from 1 to 1024")
-            }),
+            _ => match number::<u16>(text, 1, 1024) {
+                Ok(threads) => NonZeroU16::new(threads).map(Threads::Count).ok_or_else(|| Complaint::new("no threads")),
+                Err(complaint) => Err(Complaint {
+                    hint: match &complaint.hint {
+                        Some(hint) if !hint.starts_with("write a number") => Some(hint.clone()),
+                        _ => Some("write `auto`, or a number from 1 to 1024".to_owned()),
+                    },
+                    message: format!("`{text}` is not a number of threads"),
+                    ..complaint
+                }),
+            },
         })
     },
+};
+
+const TRUSTED_PROXIES: Form<Vec<Cidr>> = Form {
+    read: |node, reading| {
+        let items = reading.list(node, "a list of address ranges")?;
+        let range = |item: &Node<'_>| {
+            let range = (CIDR.read)(item, reading)?;
+            if range.is_wide() {
+                let message = format!("`{range}` holds more than your own proxies");
+                reading.tell(
+                    Diagnostic::warning(&WIDE_TRUSTED_PROXIES, item.at, message)
+                        .label("anyone there may claim to be any client")
+                        .hint("write the ranges of your proxies alone, such as `10.0.0.0/8`"),
+                );
+            }
+            Some(range)
+        };
+        Some(each_once(items, reading, range))
+    },
+    ..CIDRS
 };
 
 /// A wrong version is said and then taken for the right one, so that the rest is checked too.
 pub(super) const VERSION: Form<u32> = Form {
     form: "`1`",
     example: "1",
+    shape: Shape::Choice(|| vec!["1"]),
     read: |node, reading| {
         let version = reading.text(node, "a version")?;
         if version != "1" {
@@ -92,6 +124,8 @@ pub struct Named<T> {
     index: HashMap<Box<str>, usize>,
     /// Names whose entry could not be read: they exist, so whoever names them is right.
     unread: HashSet<Box<str>>,
+    /// Nobody can say which names there are: they stand where they could not be read.
+    unreadable: bool,
 }
 
 impl<T> Named<T> {
@@ -139,6 +173,11 @@ impl<T> Named<T> {
         }
     }
 
+    /// Says that there may be any name.
+    pub(super) fn set_unreadable(&mut self) {
+        self.unreadable = true;
+    }
+
     /// Every name that was written, whether or not its entry could be read.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.iter().map(|(name, _)| name).chain(self.unread.iter().map(|name| &**name))
@@ -146,12 +185,12 @@ impl<T> Named<T> {
 
     /// Whether the name was written at all.
     pub(super) fn knows(&self, name: &str) -> bool {
-        self.index.contains_key(name) || self.unread.contains(name)
+        self.unreadable || self.index.contains_key(name) || self.unread.contains(name)
     }
 }
 
 impl<T> Default for Named<T> {
     fn default() -> Self {
-        Named { entries: Vec::new(), index: HashMap::new(), unread: HashSet::new() }
+        Named { entries: Vec::new(), index: HashMap::new(), unread: HashSet::new(), unreadable: false }
     }
 }

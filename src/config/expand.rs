@@ -1,6 +1,6 @@
 //! `${NAME}` in values: replaced from the environment when the document is read.
 
-use crate::value::Complaint;
+use crate::value::{Complaint, Variable};
 use std::borrow::Cow;
 
 /// Looks an environment variable up; `None` is unset.
@@ -27,9 +27,12 @@ pub(super) fn expand<'t>(text: &'t str, environment: Environment<'_>) -> Result<
         }
         out.push_str(before);
         let Some((reference, after)) = inside.split_once('}') else {
-            return Err(Complaint::new("`${` has no closing `}`").hint("write `$${` for the characters themselves"));
+            return Err(Complaint::new("`${` has no closing `}`")
+                .hint("write `$${` for the characters themselves")
+                .part(format!("${{{inside}")));
         };
-        out.push_str(&one(reference, environment)?);
+        let value = one(reference, environment);
+        out.push_str(&value.map_err(|complaint| complaint.part(format!("${{{reference}}}")))?);
         if out.len() > LONGEST {
             return Err(Complaint::new("the value is longer than 1 MiB once its variables are inserted"));
         }
@@ -39,20 +42,48 @@ pub(super) fn expand<'t>(text: &'t str, environment: Environment<'_>) -> Result<
     Ok(Cow::Owned(out))
 }
 
+/// What was inserted into a text that could be expanded: each variable's value, and how it is written.
+pub(super) fn inserted<'t>(text: &'t str, environment: Environment<'_>) -> Vec<(Cow<'t, str>, &'t str)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(dollar) = text[at..].find("${").map(|dollar| at + dollar) {
+        at = dollar + 2;
+        if text[..dollar].ends_with('$') {
+            continue;
+        }
+        let Some(end) = text[at..].find('}').map(|end| at + end) else { break };
+        if let Ok(value) = one(&text[at..end], environment) {
+            found.push((value, &text[dollar..=end]));
+        }
+        at = end + 1;
+    }
+    found
+}
+
 fn one<'r>(reference: &'r str, environment: Environment<'_>) -> Result<Cow<'r, str>, Complaint> {
     let name_end = reference.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(reference.len());
     let (name, rest) = reference.split_at(name_end);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(Complaint::new(format!("`${{{reference}}}` names no environment variable"))
-            .hint("write `${NAME}`, or `$${` for the characters themselves"));
+        let complaint = Complaint::new(format!("`${{{reference}}}` names no environment variable"));
+        let bare = reference.trim();
+        let is_name = bare.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        return Err(match is_name {
+            true => complaint.hint(format!("write `${{{bare}}}`, without blanks")),
+            false => complaint.hint("write `${NAME}`, or `$${` for the characters themselves"),
+        });
     }
     let value = environment(name);
     if rest.is_empty() {
         return value.map(Cow::Owned).ok_or_else(|| {
-            Complaint::new(format!("the environment variable `{name}` is not set"))
-                .hint(format!("set it, or write `${{{name}:-default}}`"))
+            let complaint = Complaint::new(format!("the environment variable `{name}` is not set"));
+            match Variable::parse(name) {
+                Ok(variable) => complaint.hint(format!("a variable of the request is written `{variable}`")),
+                Err(_) => complaint.hint(format!("set it, or write `${{{name}:-default}}`")),
+            }
         });
     }
+    let lacks = if value.is_some() { "is empty" } else { "is not set" };
     let value = value.filter(|value| !value.is_empty());
     if let Some(default) = rest.strip_prefix(":-") {
         if default.contains("${") {
@@ -63,10 +94,16 @@ fn one<'r>(reference: &'r str, environment: Environment<'_>) -> Result<Cow<'r, s
     if let Some(message) = rest.strip_prefix(":?") {
         return value
             .map(Cow::Owned)
-            .ok_or_else(|| Complaint::new(format!("the environment variable `{name}` is not set")).hint(message));
+            .ok_or_else(|| Complaint::new(format!("the environment variable `{name}` {lacks}")).hint(message));
     }
-    Err(Complaint::new(format!("`${{{reference}}}` is not a form of variable"))
-        .hint(format!("write `${{{name}}}`, `${{{name}:-default}}` or `${{{name}:?message}}`")))
+    let complaint = Complaint::new(format!("`${{{reference}}}` is not a form of variable"));
+    Err(match rest.strip_prefix(['-', '?', ':']) {
+        // as a shell would take them, where empty is set
+        Some(text) if rest.starts_with('-') => complaint.hint(format!("write `${{{name}:-{text}}}`")),
+        Some(text) if rest.starts_with('?') => complaint.hint(format!("write `${{{name}:?{text}}}`")),
+        Some(text) if !text.is_empty() => complaint.hint(format!("write `${{{name}:-{text}}}`")),
+        _ => complaint.hint(format!("write `${{{name}}}`, `${{{name}:-default}}` or `${{{name}:?message}}`")),
+    })
 }
 
 #[cfg(test)]
@@ -100,6 +137,12 @@ mod tests {
         ] {
             assert_eq!(expand(text, &environment).as_deref(), Ok(expanded), "{text}");
         }
+    }
+
+    #[test]
+    fn each_variable_is_known_by_what_it_came_to() {
+        let inserted = inserted("/${HOST}/$${HOST}/{id}/${NONE:-x}{b}", &environment);
+        assert_eq!(inserted, [("db".into(), "${HOST}"), ("x".into(), "${NONE:-x}")]);
     }
 
     #[test]

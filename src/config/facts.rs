@@ -3,10 +3,10 @@
 use super::form::word;
 use super::{
     AccessLogConfig, AccessLogOutput, ActionConfig, ActiveConfig, AdminConfig, Balance, ClientKeepaliveConfig,
-    ClientLimitsConfig, DefaultsConfig, Document, EndpointConfig, ListenerConfig, LogConfig, MatchConfig,
-    ObservabilityConfig, PassiveConfig, Probe, RedirectConfig, RequestConfig, RespondConfig, RetriesConfig, RetryOn,
-    RouteConfig, SplitChoice, SplitConfig, StickyConfig, Threads, TimeoutsConfig, UpstreamConfig,
-    UpstreamKeepaliveConfig, WaitConfig,
+    ClientLimitsConfig, DefaultsConfig, Document, EditsConfig, EndpointConfig, ErrorAnswerConfig, ErrorPageConfig,
+    HeadersConfig, ListenerConfig, LogConfig, MatchConfig, ObservabilityConfig, PassiveConfig, Probe, RedirectConfig,
+    RequestConfig, RespondConfig, RetriesConfig, RetryOn, RewriteConfig, RouteConfig, SplitChoice, SplitConfig,
+    StickyConfig, Threads, TimeoutsConfig, UpstreamConfig, UpstreamKeepaliveConfig, WaitConfig,
 };
 use crate::value::{Limit, display_duration};
 use std::fmt::{Arguments, Display};
@@ -28,19 +28,33 @@ pub fn route(route: &RouteConfig, defaults: &DefaultsConfig, out: Sink<'_>) {
         at: _,
         name: _,
         matches,
+        priority,
         listeners,
         action,
+        rewrite,
+        headers,
+        errors,
         timeouts: _,
         request: _,
         retries: _,
         upgrade,
         sound: _,
     } = route;
-    let MatchConfig { host, path } = matches;
+    let MatchConfig { host, path, methods, headers: header_matches, query } = matches;
     if let Some(host) = host {
         fact!(out, "match.host", host);
     }
     fact!(out, "match.path", path);
+    if let Some(methods) = methods {
+        fact!(out, "match.methods", list(methods));
+    }
+    for (name, pattern) in header_matches {
+        fact!(out, "match.headers[{}]"(name.as_str().to_ascii_lowercase()), pattern);
+    }
+    for (name, pattern) in query {
+        fact!(out, "match.query[{}]"(name), pattern);
+    }
+    fact!(out, "priority", priority);
     if let Some(listeners) = listeners {
         fact!(out, "listeners", list(listeners.iter().map(|name| &name.value)));
     }
@@ -68,13 +82,24 @@ pub fn route(route: &RouteConfig, defaults: &DefaultsConfig, out: Sink<'_>) {
         ActionConfig::Respond(respond) => {
             let RespondConfig { status, body, headers } = &**respond;
             fact!(out, "respond.status", status);
-            fact!(out, "respond.body", body);
+            fact!(out, "respond.body", String::from_utf8_lossy(body));
             for (name, value) in headers {
                 fact!(out, "respond.headers[{}]"(name), value);
             }
             false
         }
     };
+    if let Some(rewrite) = rewrite {
+        self::rewrite(rewrite, out);
+    }
+    if let Some(headers) = headers {
+        let HeadersConfig { request, response } = &**headers;
+        edits("request", request, out);
+        edits("response", response, out);
+    }
+    for page in errors {
+        error_page(page, out);
+    }
     // nothing obeys them otherwise
     if forwards {
         timeouts(&route.timeouts(defaults), out);
@@ -82,6 +107,47 @@ pub fn route(route: &RouteConfig, defaults: &DefaultsConfig, out: Sink<'_>) {
         fact!(out, "request.max_body", max_body);
         retries(&route.retries(defaults), out);
         fact!(out, "upgrade", list(upgrade.iter().map(|upgrade| word(upgrade))));
+    }
+}
+
+fn rewrite(config: &RewriteConfig, out: Sink<'_>) {
+    match config {
+        RewriteConfig::StripPrefix(prefix) => fact!(out, "rewrite.strip_prefix", prefix),
+        RewriteConfig::ReplacePrefix(prefix) => fact!(out, "rewrite.replace_prefix", prefix),
+        RewriteConfig::Path(path) => fact!(out, "rewrite.path", path),
+        RewriteConfig::Regex { regex, to } => {
+            fact!(out, "rewrite.regex", regex);
+            fact!(out, "rewrite.to", to);
+        }
+    }
+}
+
+fn edits(part: &str, config: &EditsConfig, out: Sink<'_>) {
+    let EditsConfig { set, add, remove } = config;
+    for (name, value) in set {
+        fact!(out, "headers.{}.set[{}]"(part, name), value);
+    }
+    for (name, value) in add {
+        fact!(out, "headers.{}.add[{}]"(part, name), value);
+    }
+    if !remove.is_empty() {
+        fact!(out, "headers.{}.remove"(part), list(remove));
+    }
+}
+
+/// Status by status, since no two pages have one in common.
+fn error_page(config: &ErrorPageConfig, out: Sink<'_>) {
+    let ErrorPageConfig { status: statuses, intercept, respond } = config;
+    let ErrorAnswerConfig { status: answered, body, headers } = respond;
+    for status in statuses {
+        fact!(out, "errors[{}].intercept"(status), intercept);
+        fact!(out, "errors[{}].respond.status"(status), answered.unwrap_or(*status));
+        if let Some(body) = body {
+            fact!(out, "errors[{}].respond.body"(status), String::from_utf8_lossy(body));
+        }
+        for (name, value) in headers {
+            fact!(out, "errors[{}].respond.headers[{}]"(status, name), value);
+        }
     }
 }
 
@@ -210,7 +276,7 @@ pub fn settings(document: &Document, out: Sink<'_>) {
     }
     let ObservabilityConfig { access_log, log } = observability;
     let AccessLogConfig { format, output } = access_log;
-    fact!(out, "observability.access_log.format", word(format));
+    fact!(out, "observability.access_log.format", format);
     match output {
         AccessLogOutput::Stdout => fact!(out, "observability.access_log.output", "stdout"),
         AccessLogOutput::Stderr => fact!(out, "observability.access_log.output", "stderr"),

@@ -18,6 +18,8 @@ pub struct Findings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub message: String,
+    /// The name of the warning; errors have none.
+    pub lint: Option<String>,
     pub file: String,
     /// From 1.
     pub line: usize,
@@ -62,7 +64,7 @@ impl From<&Report> for Findings {
 
 impl Finding {
     fn of(diagnostic: &Diagnostic, files: &[Source]) -> Finding {
-        let Diagnostic { at, severity: _, message, label, hint, others } = diagnostic;
+        let Diagnostic { at, severity: _, lint, message, label, hint, others } = diagnostic;
         let (file, line, column) = place(*at, files);
         let (_, end_line, end_column) = place(Span { start: at.end.max(at.start), ..*at }, files);
         let others = others.iter().map(|(at, label)| {
@@ -71,6 +73,7 @@ impl Finding {
         });
         Finding {
             message: message.clone(),
+            lint: lint.map(|lint| lint.name.to_owned()),
             file,
             line,
             column,

@@ -2,9 +2,11 @@
 
 use super::declare::section;
 use super::form::{self, Choice, Form, choice};
+use super::lints::CHECK_OUTLASTS_INTERVAL;
 use super::node::{Kind, Node};
 use super::reading::Reading;
 use super::section::{Fields, Section, Sectioned};
+use super::shape::Shape;
 use super::{Diagnostic, Span};
 use crate::value::{Complaint, StatusSet};
 use std::time::Duration;
@@ -104,6 +106,7 @@ section! { "`active`",
         "start" => start: ActiveStart, default(START, "up");
     }
     later ["grpc"]
+    exactly one of ["path", "tcp"]
     checked by active
 }
 
@@ -124,6 +127,17 @@ fn active(config: &WrittenActive, fields: &Fields<'_, '_>) {
                 .hint("write for example `path: /healthz`, or `tcp: true`"),
         ),
         _ => {}
+    }
+    if config.timeout > config.interval
+        && let Some(at) = fields.place("timeout")
+    {
+        let diagnostic = Diagnostic::warning(&CHECK_OUTLASTS_INTERVAL, at, "a check that hangs delays the next one")
+            .label("longer than `interval`")
+            .hint("write at most the `interval`: the checks of an endpoint never overlap");
+        fields.reading.tell(match fields.place("interval") {
+            Some(interval) => diagnostic.other(interval, "when the next one is due"),
+            None => diagnostic,
+        });
     }
     if config.tcp.is_some() && fields.place("path").is_none() {
         fields.useless("expect", "tcp", "tcp", "a connection has no status");
@@ -148,6 +162,7 @@ impl Sectioned for ActiveConfig {
 const TCP: Form<bool> = Form {
     form: "`true`",
     example: "true",
+    shape: Shape::Choice(|| vec!["true"]),
     read: |node, reading| {
         let tcp = (form::BOOL.read)(node, reading)?;
         if !tcp {
@@ -163,6 +178,7 @@ const TCP: Form<bool> = Form {
 const PROBE_PATH: Form<Box<str>> = Form {
     form: "a path, also with a query",
     example: "/healthz",
+    shape: Shape::Word("^/[!\"$-~]*$"),
     read: |node, reading| reading.word(node, "a path", probe_path),
 };
 
@@ -184,9 +200,12 @@ fn probe_path(text: &str) -> Result<Box<str>, Complaint> {
     }
 }
 
+const STATUS_SET: Shape = Shape::Word("^[2-5][0-9]{2}(-[2-5][0-9]{2})?$");
+
 const EXPECT: Form<StatusSet> = Form {
     form: "a status, a range, or a list of these",
     example: "[200, 301-399]",
+    shape: Shape::OneOf(&[STATUS_SET, Shape::List(&STATUS_SET, 1)]),
     read: |node, reading| match &node.kind {
         Kind::List(items) => {
             if items.is_empty() {

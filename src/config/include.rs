@@ -3,7 +3,8 @@
 use super::form::Form;
 use super::load::LARGEST;
 use super::reading::Reading;
-use super::{Bundle, Diagnostic, Source, Span, Spanned};
+use super::shape::{self, Shape};
+use super::{Bundle, Diagnostic, Source, Span, Spanned, suggest};
 use crate::value::{Complaint, open_regular};
 use glob::{MatchOptions, Pattern};
 use std::collections::HashSet;
@@ -23,6 +24,7 @@ const OPTIONS: MatchOptions =
 pub(super) const INCLUDE: Form<Vec<Spanned<Box<str>>>> = Form {
     form: "a list of paths and patterns",
     example: "[\"routes.d/*.yaml\"]",
+    shape: Shape::List(&Shape::Word(shape::FILE), 1),
     read: |node, reading| {
         let items = reading.list(node, "a list of paths")?;
         if items.is_empty() {
@@ -101,7 +103,8 @@ pub(super) struct Included {
 }
 
 /// Finds and reads what the main file includes.
-pub(super) fn find(items: &[Spanned<Box<str>>], shelf: Shelf<'_>, reading: &Reading<'_>) -> Included {
+pub(super) fn find(items: &[Spanned<Box<str>>], reading: &Reading<'_>) -> Included {
+    let shelf = reading.shelf;
     let main = reading.source.main();
     let mut search = Search {
         shelf,
@@ -118,13 +121,25 @@ pub(super) fn find(items: &[Spanned<Box<str>>], shelf: Shelf<'_>, reading: &Read
             search.found.partial = true;
         }
     }
-    if let Shelf::Bundle(bundle) = shelf {
-        for path in bundle.files.keys().filter(|path| !search.seen.contains(Path::new(path))) {
-            let message = format!("the bundle's file `{path}` is included nowhere");
-            reading.tell(Diagnostic::error(Span::default(), message).hint("name it in `include`, or leave it out"));
-        }
-    }
     search.found
+}
+
+/// Complains about files of a bundle that are no part of the document, once all of it was read.
+pub(super) fn all_used(reading: &Reading<'_>) {
+    let Shelf::Bundle(bundle) = reading.shelf else { return };
+    // what could not be read may name the others
+    if reading.partial.get() {
+        return;
+    }
+    let (source, bodies) = (reading.source, reading.bodies.borrow());
+    let is_used = |path: &Path| {
+        let mut texts = source.included().iter().chain([source.main()]);
+        texts.any(|file| file.path == path) || bodies.knows(path)
+    };
+    for path in bundle.files.keys().filter(|path| !is_used(Path::new(path))) {
+        let message = format!("the bundle's file `{path}` is included nowhere");
+        reading.tell(Diagnostic::error(Span::default(), message).hint("name it in `include`, or leave it out"));
+    }
 }
 
 impl Shelf<'_> {
@@ -231,8 +246,11 @@ impl Search<'_, '_> {
         let bytes = self.bytes(path).map_err(|error| {
             let diagnostic = Diagnostic::error(at, format!("the file `{name}` cannot be read: {error}"));
             match error.kind() {
-                io::ErrorKind::NotFound => diagnostic
-                    .hint("paths count from this file's directory; a pattern such as `*.yaml` may also match nothing"),
+                io::ErrorKind::NotFound => diagnostic.hint(match self.near(path) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "paths count from this file's directory; a pattern such as `*.yaml` may also match nothing"
+                        .to_owned(),
+                }),
                 io::ErrorKind::PermissionDenied => {
                     diagnostic.hint("the user that runs the gateway must be able to read it")
                 }
@@ -253,6 +271,26 @@ impl Search<'_, '_> {
             self.found.partial = true;
         }
         Ok(())
+    }
+
+    /// The file beside a missing one whose name is nearest to its name, as `include` would name it.
+    fn near(&self, missing: &Path) -> Option<String> {
+        let directory = missing.parent()?;
+        let names: Vec<String> = match self.shelf {
+            Shelf::Bundle(bundle) => {
+                let beside = |path: &&String| Path::new(path).parent() == Some(directory);
+                let names = bundle.files.keys().filter(beside).map(|path| Path::new(path).file_name());
+                names.filter_map(|name| Some(name?.to_str()?.to_owned())).collect()
+            }
+            Shelf::Disk => {
+                let entries = directory.read_dir().ok()?.take(FILES_MAX).flatten();
+                let files = entries.filter(|entry| entry.path().is_file());
+                files.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+            }
+        };
+        let near = suggest::nearest(missing.file_name()?.to_str()?, names.iter().map(String::as_str))?;
+        let path = directory.join(near);
+        Some(path.strip_prefix(self.directory).unwrap_or(&path).display().to_string())
     }
 
     fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -282,8 +320,12 @@ pub(super) fn text_of(bytes: Vec<u8>, file: u16) -> (String, Option<Diagnostic>)
             let start = error.utf8_error().valid_up_to();
             let byte = error.as_bytes().get(start).copied().unwrap_or(0);
             let at = Span { file, start: start as u32, end: start as u32 + 1 };
-            let diagnostic = Diagnostic::error(at, format!("the file is not UTF-8: byte 0x{byte:02x}"));
-            (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(diagnostic.hint("save it as UTF-8")))
+            let what = match error.as_bytes() {
+                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file is UTF-16, not UTF-8".to_owned(),
+                _ => format!("the file is not UTF-8: byte 0x{byte:02x}"),
+            };
+            let diagnostic = Diagnostic::error(at, what).hint("save it as UTF-8");
+            (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(diagnostic))
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::Spanned;
 use super::declare::section;
-use super::form::{self, Choice, Form, LISTEN_ADDRESS, choose, number};
+use super::form::{self, Choice, Form, LISTEN_ADDRESS, built, choose, each_once, number};
+use super::section::Fields;
+use super::shape::Shape;
 use crate::value::{Complaint, ListenAddress, Rate, Size};
 use std::time::Duration;
 
@@ -35,6 +37,13 @@ section! { "`keepalive` of a listener",
         "requests" => requests: u32, default(form::COUNT, "1000");
     }
     later []
+    checked by keepalive
+}
+
+fn keepalive(config: &ClientKeepaliveConfig, fields: &Fields<'_, '_>) {
+    if config.requests == 1 {
+        fields.useless("timeout", "requests", "requests: 1", "every response closes its connection");
+    }
 }
 
 section! { "`limits` of a listener",
@@ -75,6 +84,7 @@ impl Choice for ListenerProtocol {
 const PROTOCOLS: Form<Vec<ListenerProtocol>> = Form {
     form: "a list of protocols: `h1`",
     example: "[h1]",
+    shape: Shape::Set(&Shape::Choice(built::<ListenerProtocol>), 1),
     read: |node, reading| {
         let items = reading.list(node, "a list of protocols")?;
         if items.is_empty() {
@@ -82,13 +92,14 @@ const PROTOCOLS: Form<Vec<ListenerProtocol>> = Form {
                 super::Diagnostic::error(node.at, "a listener speaks at least one protocol").hint("write `[h1]`"),
             );
         }
-        Some(items.iter().filter_map(|item| reading.word(item, "a protocol", choose)).collect())
+        Some(each_once(items, reading, |item| reading.word(item, "a protocol", choose)))
     },
 };
 
 const HEADER_SIZE: Form<Size> = Form {
     form: "a size from `1KiB` to `64KiB`",
     example: "16KiB",
+    shape: Shape::Word("^[0-9]+(KiB)?$"),
     read: |node, reading| {
         reading.word(node, "a size", |text| {
             Some(Size::parse(text)?).filter(|size| (1 << 10..=64 << 10).contains(&size.bytes())).ok_or_else(|| {
@@ -101,5 +112,6 @@ const HEADER_SIZE: Form<Size> = Form {
 const HEADER_COUNT: Form<u32> = Form {
     form: "a number from 1 to 256",
     example: "200",
+    shape: Shape::Number(1, 256),
     read: |node, reading| reading.word(node, "a number", |text| number(text, 1, 256)),
 };

@@ -7,7 +7,10 @@ use super::node::{Kind, Node};
 use super::reading::Reading;
 use super::section::Sectioned;
 use super::source::Sources;
-use super::{AdminConfig, Bundle, Diagnostic, Document, Loaded, Report, Secrets, Source, Span, Spanned, check, yaml};
+use super::{
+    AdminConfig, Bundle, Diagnostic, Document, Loaded, Report, Secrets, Source, Span, Spanned, advice, allow, check,
+    yaml,
+};
 use crate::value::open_regular;
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -28,19 +31,19 @@ pub enum Purpose {
 /// Reads, checks and completes the document in a file. Variables come from the process's environment.
 pub fn load(path: &Path, purpose: Purpose) -> Result<Loaded, Report> {
     let main = read_main(path, |path| File::open(path))?;
-    sound(read(main, Shelf::Disk, &process_environment, purpose))
+    sound(read(main, Shelf::Disk, &process_environment, purpose, Report::LONGEST))
 }
 
 /// Like [`load`], for who must not wait for ever: the main file is a regular file too.
 pub fn load_regular(path: &Path, purpose: Purpose) -> Result<Loaded, Report> {
     let main = read_main(path, open_regular)?;
-    sound(read(main, Shelf::Disk, &process_environment, purpose))
+    sound(read(main, Shelf::Disk, &process_environment, purpose, Report::LONGEST))
 }
 
 /// Reads, checks and completes the document in a bundle; nothing is read from disk. Variables come from the process's
 /// environment.
 pub fn load_from(bundle: &Bundle, purpose: Purpose) -> Result<Loaded, Report> {
-    sound(read(bundle.main(), Shelf::Bundle(bundle), &process_environment, purpose))
+    sound(read(bundle.main(), Shelf::Bundle(bundle), &process_environment, purpose, Report::LONGEST))
 }
 
 /// Reads, checks and completes a document; `name` is what diagnostics call it.
@@ -57,19 +60,25 @@ pub fn review(name: &str, text: &str, environment: Environment<'_>) -> (Option<D
 
 /// Like [`review`], for a document of several files.
 pub fn review_all(bundle: &Bundle, environment: Environment<'_>) -> (Option<Document>, Report) {
-    let (read, report) = read(bundle.main(), Shelf::Bundle(bundle), environment, Purpose::Check);
+    let (read, report) = read(bundle.main(), Shelf::Bundle(bundle), environment, Purpose::Check, Report::LONGEST);
     (read.map(|(document, _)| document), report)
+}
+
+/// What is wrong with a document, for a program: up to a million places.
+pub(super) fn review_at_length(bundle: &Bundle, environment: Environment<'_>) -> Report {
+    read(bundle.main(), Shelf::Bundle(bundle), environment, Purpose::Check, 1_000_000).1
 }
 
 /// The `admin` section of the document in a file, where the gateway that runs from it is asked. Mistakes elsewhere do not matter: they
 /// may have been made since it started, and be the reason to ask.
 pub fn admin_of(path: &Path) -> Result<Option<AdminConfig>, Report> {
     let sources = Sources::new(read_main(path, |path| File::open(path))?);
-    let reading = Reading::new(&sources, &process_environment);
-    let admin = read_document(Shelf::Disk, &reading).map(|document| document.admin);
+    let reading = Reading::new(&sources, Shelf::Disk, &process_environment);
+    let admin = read_document(&reading).map(|document| document.admin);
     let is_partial = reading.partial.get();
+    let bodies = reading.bodies.take();
     let (diagnostics, omitted) = reading.finish();
-    let (files, patterns) = sources.into_parts();
+    let (files, patterns) = sources.into_parts(bodies);
     let report = Report { files, patterns, diagnostics, omitted, ..Report::default() };
     match admin {
         // with mistakes, what is not there may stand where it could not be read
@@ -78,7 +87,7 @@ pub fn admin_of(path: &Path) -> Result<Option<AdminConfig>, Report> {
     }
 }
 
-fn process_environment(variable: &str) -> Option<String> {
+pub(super) fn process_environment(variable: &str) -> Option<String> {
     std::env::var(variable).ok()
 }
 
@@ -94,27 +103,34 @@ fn read(
     shelf: Shelf<'_>,
     environment: Environment<'_>,
     purpose: Purpose,
+    longest: usize,
 ) -> (Option<(Document, Secrets)>, Report) {
     let sources = Sources::new(main);
-    let reading = Reading::new(&sources, environment);
+    let mut reading = Reading::new(&sources, shelf, environment);
+    reading.longest = longest;
     // what seems to be missing may stand in a file that could not be read
-    let whole = read_document(shelf, &reading).filter(|_| !reading.partial.get());
+    let whole = read_document(&reading).filter(|_| !reading.partial.get());
     let read = whole.map(|document| {
         check::document(&document, &reading);
+        if matches!(shelf, Shelf::Disk) {
+            advice::secrets(&document, &reading);
+        }
         let secrets = match purpose {
             Purpose::Check => Secrets::default(),
             Purpose::Run => Secrets::read(&document, &reading),
         };
         (document, secrets)
     });
+    allow::settle(&reading);
     let variables = reading.variables.take();
+    let bodies = reading.bodies.take();
     let (diagnostics, omitted) = reading.finish();
-    let (files, patterns) = sources.into_parts();
+    let (files, patterns) = sources.into_parts(bodies);
     let report = Report { files, patterns, diagnostics, omitted, variables };
     (read.filter(|_| !report.has_errors()), report)
 }
 
-fn read_document(shelf: Shelf<'_>, reading: &Reading<'_>) -> Option<Document> {
+fn read_document(reading: &Reading<'_>) -> Option<Document> {
     let main = reading.source.main();
     if main.text.len() as u64 > LARGEST {
         reading.tell(Diagnostic::error(Span::default(), "the document is larger than 256 MiB"));
@@ -125,8 +141,10 @@ fn read_document(shelf: Shelf<'_>, reading: &Reading<'_>) -> Option<Document> {
     let mut written = entries.extract_if(.., |(key, value)| is_include(key) && !matches!(value.kind, Kind::Empty));
     let include = written.next().and_then(|(_, items)| (INCLUDE.read)(&items, reading));
     drop(written);
-    let top = whole(entries, include.as_deref().unwrap_or_default(), shelf, reading);
-    let document = Document::read(&top, top.at, reading)?;
+    let top = whole(entries, include.as_deref().unwrap_or_default(), reading);
+    let document = Document::read(&top, top.at, reading);
+    include::all_used(reading);
+    let document = document?;
     Some(Document { include, ..document })
 }
 
@@ -135,13 +153,8 @@ fn is_include(key: &Node<'_>) -> bool {
 }
 
 /// The main file's entries with those of the files it includes.
-fn whole<'e>(
-    entries: Vec<(Node<'e>, Node<'e>)>,
-    include: &[Spanned<Box<str>>],
-    shelf: Shelf<'_>,
-    reading: &Reading<'e>,
-) -> Node<'e> {
-    let Included { files, patterns, broken, partial } = include::find(include, shelf, reading);
+fn whole<'e>(entries: Vec<(Node<'e>, Node<'e>)>, include: &[Spanned<Box<str>>], reading: &Reading<'e>) -> Node<'e> {
+    let Included { files, patterns, broken, partial } = include::find(include, reading);
     reading.partial.set(partial);
     reading.source.include(files, patterns);
     let mut merge = Merge::main(entries);
@@ -158,7 +171,7 @@ fn whole<'e>(
 }
 
 /// The main file's text. It may be a device or a pipe, where `open` opens those.
-fn read_main(path: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<Source, Report> {
+pub(super) fn read_main(path: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<Source, Report> {
     let source = |text: String| Source {
         name: path.display().to_string(),
         path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),

@@ -32,6 +32,24 @@ impl Loaded {
         Bundle::of(&self.files)
     }
 
+    /// How many warnings there are, and the first of them, in one line for a log; nothing when there is none. Values from the
+    /// environment are as they are written.
+    pub fn warned(&self) -> Option<String> {
+        let first = self.warnings.first()?;
+        let place = self.files.get(usize::from(first.at.file)).map_or_else(String::new, |file| {
+            let position = file.position(first.at.start);
+            format!("{}:{}:{}: ", file.name, position.line, position.column)
+        });
+        let (message, more) = (self.variables.as_written(&first.message), self.warnings.len() - 1);
+        Some(match more {
+            0 => format!("the configuration has a warning: {place}{message}; `wharf check` says more"),
+            _ => format!(
+                "the configuration has {} warnings, the first: {place}{message}; `wharf check` shows all",
+                more + 1
+            ),
+        })
+    }
+
     /// The warnings as text, as a report's errors are shown.
     pub fn render_warnings(&self, colour: bool) -> String {
         render::diagnostics(&self.warnings, 0, &self.files, colour)

@@ -30,12 +30,37 @@ pub(super) enum Kind<'s> {
 impl Node<'_> {
     /// What it is, for people.
     pub fn what(&self) -> &'static str {
-        match self.kind {
+        match &self.kind {
             Kind::Empty => "nothing",
+            Kind::Text(text) if matches!(&**text, "true" | "false") => "a truth value",
+            Kind::Text(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => "a number",
             Kind::Text(_) => "text",
             Kind::List(_) | Kind::Streamed => "a list",
             Kind::Map(_) => "a map",
         }
+    }
+
+    /// Its text, if it is that.
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What stands behind a key, if this is a map that has it.
+    pub fn within(&self, name: &str) -> Option<&Self> {
+        self.entry(name).map(|(_, value)| value)
+    }
+
+    /// A key itself, if this is a map that has it.
+    pub fn key(&self, name: &str) -> Option<&Self> {
+        self.entry(name).map(|(key, _)| key)
+    }
+
+    fn entry(&self, name: &str) -> Option<&(Self, Self)> {
+        let Kind::Map(entries) = &self.kind else { return None };
+        entries.iter().find(|(key, _)| matches!(&key.kind, Kind::Text(text) if text == name))
     }
 
     /// Says that the node and all within it stand there.

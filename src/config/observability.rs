@@ -1,9 +1,11 @@
 //! `observability`: what the gateway writes down.
 
 use super::declare::section;
-use super::form::{Choice, Form, choice, choose};
+use super::form::{Choice, Form, choice};
+use super::section::Fields;
+use super::shape::Shape;
 use super::suggest;
-use crate::value::Complaint;
+use crate::value::{AccessLogFormat, Complaint};
 use std::path::PathBuf;
 
 section! { "`observability`",
@@ -23,7 +25,10 @@ section! { "`access_log`",
     /// never wait.
     #[derive(Clone, PartialEq, Eq)]
     pub struct AccessLogConfig {
-        /// The form of a line. `json`: one object.
+        /// The form of a line. `json`: one object with every field. `combined`: what nginx and Apache call so. Or a text with
+        /// fields in it, `'{client_ip} {status} {duration_s}'`: those of the JSON line by their names; a field that
+        /// is empty is `-`, and `{{` and `}}` are the braces themselves. Put a field that a client fills in double quotes,
+        /// out of which no value breaks. What is secret is left out of every form.
         "format" => format: AccessLogFormat, default(ACCESS_LOG_FORMAT, "json");
         /// Where lines go: `stdout`, `stderr`, `none`, or a file, whose path holds a `/`. A path
         /// that does not start with `/` counts from the directory in which the gateway was started, not from this file.
@@ -32,6 +37,13 @@ section! { "`access_log`",
         "output" => output: AccessLogOutput, default(ACCESS_LOG_OUTPUT, "stdout");
     }
     later []
+    checked by access_log
+}
+
+fn access_log(config: &AccessLogConfig, fields: &Fields<'_, '_>) {
+    if config.output == AccessLogOutput::None && fields.are_sound() {
+        fields.useless("format", "output", "output: none", "no line is written");
+    }
 }
 
 section! { "`log`",
@@ -46,29 +58,17 @@ section! { "`log`",
     later []
 }
 
-/// The form of an access-log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessLogFormat {
-    /// One JSON object.
-    Json,
-}
-
-impl Choice for AccessLogFormat {
-    const WHAT: &'static str = "an access-log format";
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[("json", Some(AccessLogFormat::Json)), ("combined", None)];
-}
-
 const ACCESS_LOG_FORMAT: Form<AccessLogFormat> = Form {
-    form: "`json`",
-    example: "json",
-    read: |node, reading| {
-        reading.word(node, "an access-log format", |text| {
-            if text.contains('{') || text.contains('$') {
-                return Err(Complaint::new("access-log templates are not built yet").hint("write `json` for now"));
-            }
-            choose(text)
-        })
-    },
+    form: "`json`, `combined`, or text with fields",
+    example: "'{client_ip} {status} {duration_s}'",
+    shape: Shape::OneOf(&[
+        Shape::Choice(|| AccessLogFormat::WORDS.to_vec()),
+        Shape::Word(concat!(
+            r"\{(ts|request_id|client_ip|method|scheme|host|path|protocol|status|bytes_in|bytes_out|duration_s|route|upstream|",
+            r"endpoint|attempts|upstream_status|upstream_connect_s|upstream_header_s|reused|reason|user_agent|referer)\}",
+        )),
+    ]),
+    read: |node, reading| reading.word(node, "an access-log format", AccessLogFormat::parse),
 };
 
 /// Where access-log lines go.
@@ -87,6 +87,7 @@ pub enum AccessLogOutput {
 const ACCESS_LOG_OUTPUT: Form<AccessLogOutput> = Form {
     form: "`stdout`, `stderr`, `none` or a file path",
     example: "/var/log/wharf/access.log",
+    shape: Shape::OneOf(&[Shape::Choice(|| vec!["stdout", "stderr", "none"]), Shape::Word("/[^/]+$")]),
     read: |node, reading| {
         reading.word(node, "an output", |text| match text {
             "stdout" => Ok(AccessLogOutput::Stdout),
@@ -143,3 +144,16 @@ impl Choice for LogFormat {
 }
 
 const LOG_FORMAT: Form<LogFormat> = choice("`text`", "text");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::LogField;
+
+    #[test]
+    fn the_schema_knows_the_fields_of_the_log() {
+        let Shape::OneOf([_, Shape::Word(pattern)]) = &ACCESS_LOG_FORMAT.shape else { panic!("another shape") };
+        let names: Vec<_> = LogField::all().map(|(name, _)| name).collect();
+        assert_eq!(*pattern, format!(r"\{{({})\}}", names.join("|")));
+    }
+}

@@ -1,7 +1,8 @@
 //! What the keys of one upstream mean for each other: those that contradict, and those that could do nothing.
 
+use super::lints::{IDLE_BEYOND_AGE, LONE_ENDPOINT};
 use super::section::Fields;
-use super::{Balance, Diagnostic, UpstreamConfig};
+use super::{Balance, Diagnostic, EndpointConfig, Span, UpstreamConfig, UpstreamKeepaliveConfig};
 use crate::value::EndpointAddress;
 
 /// The largest weight in a pool that balances by `hash`: every unit of it takes 160 places on the ring.
@@ -19,7 +20,7 @@ pub(super) fn check(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
         && !matches!(*only.address, EndpointAddress::Name { .. })
         && fields.are_sound()
     {
-        alone(upstream, fields);
+        alone(upstream, only, fields);
     }
 }
 
@@ -67,19 +68,43 @@ fn hashes(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
     }
 }
 
+/// Kept connections: none at all, or such as are too old before they have been idle for too long.
+pub(super) fn keepalive(keepalive: &UpstreamKeepaliveConfig, fields: &Fields<'_, '_>) {
+    let UpstreamKeepaliveConfig { idle, idle_timeout, max_age, requests: _ } = *keepalive;
+    if !fields.are_sound() {
+        return;
+    }
+    if idle == 0 {
+        for name in ["idle_timeout", "requests", "max_age"] {
+            fields.useless(name, "idle", "idle: 0", "no connection is kept");
+        }
+    } else if idle_timeout > max_age
+        && let Some(at) = fields.place("idle_timeout")
+    {
+        let message = "`idle_timeout` is longer than `max_age`: it never runs out";
+        let mut diagnostic = Diagnostic::warning(&IDLE_BEYOND_AGE, at, message);
+        if let Some(age) = fields.place("max_age") {
+            diagnostic = diagnostic.other(age, "closes the connection before");
+        }
+        fields.reading.tell(diagnostic.hint("write less than `max_age`, or leave it out"));
+    }
+}
+
 /// The only endpoint of a pool gets every request, whatever its state.
-fn alone(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
-    let warn = |name: &str, because: &str| {
-        if let Some(at) = fields.place(name) {
+fn alone(upstream: &UpstreamConfig, only: &EndpointConfig, fields: &Fields<'_, '_>) {
+    let warn = |name: &str, at: Option<Span>, because: &str| {
+        if let Some(at) = at {
             let message = format!("`{name}` has no effect in a pool of one address");
-            fields
-                .reading
-                .tell(Diagnostic::warning(at, message).label(because).hint("leave it out, or add an endpoint"));
+            let diagnostic = Diagnostic::warning(&LONE_ENDPOINT, at, message).label(because);
+            fields.reading.tell(diagnostic.hint("leave it out, or add an endpoint"));
         }
     };
-    warn("sticky", "every client is on it anyway");
-    warn("slow_start", "it gets every request anyway");
+    let everything = "it gets every request anyway";
+    warn("sticky", fields.place("sticky"), "every client is on it anyway");
+    warn("slow_start", fields.place("slow_start"), everything);
+    warn("weight", Some(only.address.at).filter(|_| only.weight > 1), everything);
     if upstream.passive.max_fails > 0 {
-        warn("passive", "with no other to turn to, the only endpoint is never taken out");
+        let because = "with no other to turn to, the only endpoint is never taken out";
+        warn("passive", fields.place("passive"), because);
     }
 }

@@ -1,7 +1,9 @@
 //! The manual of the document, written from the very tables that read it.
 
+use super::expectations::WrittenExpectations;
 use super::section::Sectioned;
 use super::{Absent, Document, Section};
+use crate::value::Variable;
 use std::fmt::Write;
 
 /// `docs/reference/configuration.md`: every key with its meaning, form, default and an example.
@@ -11,13 +13,15 @@ pub fn reference() -> String {
          Every key of the document: what it does, what may stand there, what holds when it is left out, and an example.\n\
          This page is generated from the tables that read the document.\n\n\
          Unknown keys, keys written twice and keys with nothing after them are errors. `${NAME}`, `${NAME:-default}` and\n\
-         `${NAME:?message}` in values are replaced from the environment when the document is read; `$${` is a plain `${`. They may\n\
+         `${NAME:?message}` in values are replaced from the environment when the document is read; `$${` is a plain `${`, which in\n         texts with variables of a request takes both braces twice: `$${{NAME}}`. They may\n\
          stand in every value, also in numbers, durations and lists (one item each), but not in keys, so not in the names of listeners\n\
          and upstreams.\n\n\
          Under \"when left out\", a value is the default, \"an error\" means that the key is required, \"defaults of its keys\" that the\n\
          section holds with its own defaults, and \"allowed\" that the meaning says what holds then. How changes take effect, and\n\
          which need a restart, is in [operation.md](operation.md).\n\n\
          Durations are written `250ms`, `5s`, `1m`, `2h`; sizes `10MiB`, `128KiB`, or a bare number of bytes; rates `500/s`; shares `20%`.\n\n\
+         What the document may say and probably does not mean is warned of: [lints.md](lints.md). Directives (`%YAML`) and tags (`!…`) are\n\
+         no part of the language.\n\n\
          ## Several files\n\n\
          `include` makes other files part of the document, which must be valid as a whole; no file needs to be so alone. Included files hold\n\
          the same keys, at most 1,000 files and 256 MiB together.\n\n\
@@ -36,8 +40,36 @@ pub fn reference() -> String {
            no directory. Matches are read in the order of their paths, each file once however many items name it.\n\
          - An included file that is empty, or holds comments only, is an error: mostly something was cut off.\n",
     );
+    variables(&mut out);
     section(&mut out, "", &Document::SECTION);
     out
+}
+
+/// `docs/reference/expectations.md`: every key of the files of `wharf test`.
+pub fn expectations_reference() -> String {
+    let mut out = String::from(
+        "# Test files\n\n\
+         Every key of the files that `wharf test` reads: what it does, what may stand there, what holds when it is left out, and an example.\n\
+         This page is generated from the tables that read them. How they are used is in\n\
+         [test a configuration](../how-to/test-a-configuration.md).\n\n\
+         They are YAML, read as strictly as [gateway.yaml](configuration.md): unknown keys and keys with nothing after them are errors, and\n\
+         `${NAME}` in values is replaced from the environment.\n",
+    );
+    section(&mut out, "", &WrittenExpectations::SECTION);
+    out
+}
+
+fn variables(out: &mut String) {
+    out.push_str(
+        "\n## Variables\n\n\
+         Facts of a request that stand in the `to` of `redirect`, in `rewrite` and in `headers` of a route. Such texts want quotes: `\"{host}\"`.\n\
+         What a request does not have is inserted as nothing. A value stands as it was forwarded, percent-encoded where it was; none brings a\n\
+         control byte into a header. `{{` and `}}` are the braces themselves.\n\n\
+         | variable | what it is |\n|---|---|\n",
+    );
+    for (name, meaning) in Variable::manual() {
+        let _ = writeln!(out, "| `{name}` | {meaning} |");
+    }
 }
 
 fn section(out: &mut String, path: &str, this: &'static Section) {
@@ -107,6 +139,8 @@ mod tests {
     fn value(key: &Key) -> String {
         match (key.form, key.section, key.name) {
             ("section", Some(within), "active") => written(within, &["tcp"]),
+            ("section", Some(within), "respond") => written(within, &["body_file"]),
+            ("section", Some(within), "rewrite") => written(within, &["strip_prefix", "replace_prefix", "path"]),
             ("section", Some(within), _) => written(within, &[]),
             ("sections by name", Some(within), "listeners") => format!("{{ web: {} }}", written(within, &[])),
             ("sections by name", Some(within), _) => {

@@ -29,12 +29,13 @@ pub(super) fn diagnostics(diagnostics: &[Diagnostic], omitted: usize, files: &[S
 }
 
 fn one(out: &mut String, diagnostic: &Diagnostic, files: &[Source], paint: &Paint) {
-    let Diagnostic { at, severity, message, label, hint, others } = diagnostic;
+    let Diagnostic { at, severity, lint, message, label, hint, others } = diagnostic;
     let (word, colour) = match severity {
         Severity::Error => ("error", RED),
         Severity::Warning => ("warning", YELLOW),
     };
-    let _ = writeln!(out, "{}: {}", paint.with(colour, word), paint.with(BOLD, &printable(message)));
+    let word = lint.map_or_else(|| word.to_owned(), |lint| format!("{word}[{}]", lint.name));
+    let _ = writeln!(out, "{}: {}", paint.with(colour, &word), paint.with(BOLD, &printable(message)));
     let file = |at: &Span| files.get(usize::from(at.file));
     let places = std::iter::once(at).chain(others.iter().map(|(at, _)| at));
     let last_line = places.filter_map(|at| Some(file(at)?.position(at.start).line)).max().unwrap_or(1);
@@ -94,9 +95,15 @@ fn snippet(
 fn visible(c: char) -> char {
     match c {
         '\t' => ' ',
-        _ if c.is_control() => '\u{fffd}',
+        _ if steers(c) => '\u{fffd}',
         _ => c,
     }
+}
+
+/// Whether a character does something to a terminal, or to the order of what stands beside it.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn printable(text: &str) -> String {
@@ -158,6 +165,12 @@ hint: did you mean `api`?
     }
 
     #[test]
+    fn nothing_turns_the_order_of_a_line_around() {
+        let shown = render("a: \u{202e}b\u{2066}", Diagnostic::error(at(0, 3, 4), "`\u{202e}b`"));
+        assert!(!shown.contains(['\u{202e}', '\u{2066}']) && shown.contains("a: \u{fffd}b\u{fffd}"), "{shown}");
+    }
+
+    #[test]
     fn a_place_beyond_the_end_is_shown_at_the_end() {
         let shown = render("a", Diagnostic::error(at(0, 50, 60), "ends too early"));
         assert!(shown.contains("gateway.yaml:1:2"), "{shown}");
@@ -165,7 +178,7 @@ hint: did you mean `api`?
 
     #[test]
     fn colours_are_only_there_when_asked_for() {
-        let diagnostics = vec![Diagnostic::warning(at(0, 0, 1), "hm")];
+        let diagnostics = vec![Diagnostic::warning(&super::super::lints::UNUSED_UPSTREAM, at(0, 0, 1), "hm")];
         let report = Report { files: vec![file("a", "x")], diagnostics, omitted: 3, ..Report::default() };
         assert!(report.render(true).contains(YELLOW));
         assert!(!report.render(false).contains('\x1b'));

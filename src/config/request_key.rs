@@ -4,6 +4,7 @@ use super::form::Form;
 use super::node::{Kind, Node};
 use super::reading::Reading;
 use super::section::key_text;
+use super::shape::{self, Shape};
 use super::{Diagnostic, suggest};
 use crate::value::{Complaint, RequestKey};
 
@@ -13,6 +14,14 @@ const NAMED: [&str; 3] = ["header", "cookie", "query"];
 pub(super) const REQUEST_KEY: Form<RequestKey> = Form {
     form: "`{ header: NAME }`, `{ cookie: NAME }`, `{ query: NAME }`, `path`, `uri` or `client_ip`",
     example: "{ header: X-Tenant }",
+    shape: Shape::OneOf(&[
+        Shape::Choice(|| RequestKey::WORDS.iter().map(|(word, _)| *word).collect()),
+        Shape::OneKey(&[
+            ("header", Shape::Word(shape::TOKEN)),
+            ("cookie", Shape::Word(shape::TOKEN)),
+            ("query", Shape::Word(shape::QUERY)),
+        ]),
+    ]),
     read: |node, reading| match &node.kind {
         Kind::Map(entries) => named(node, entries, reading),
         _ => reading.word(node, "a part of a request", word),

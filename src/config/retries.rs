@@ -5,7 +5,8 @@ use super::form::{self, Form, number};
 use super::node::{Kind, Node};
 use super::reading::Reading;
 use super::section::Fields;
-use super::{Diagnostic, suggest};
+use super::shape::Shape;
+use super::{Diagnostic, advice, suggest};
 use crate::value::{Complaint, Percent};
 use std::collections::HashSet;
 
@@ -49,7 +50,12 @@ section! { "`retries` of a route",
 
 /// In `defaults` these keys still hold for routes with `attempts` of their own.
 fn route(config: &RouteRetriesConfig, fields: &Fields<'_, '_>) {
-    if config.attempts == Some(1) {
+    advice::attempts_of_route(config, fields);
+    if config.retry_on.as_ref().is_some_and(|on| *on == RetryOn::default()) && fields.are_sound() {
+        for name in ["attempts", "non_idempotent", "budget"] {
+            fields.useless(name, "retry_on", "retry_on: []", "nothing is retried");
+        }
+    } else if config.attempts == Some(1) {
         for name in ["retry_on", "non_idempotent", "budget"] {
             fields.useless(name, "attempts", "attempts: 1", "nothing is retried");
         }
@@ -87,6 +93,7 @@ const WORDS: [&str; 3] = ["error", "timeout", "invalid_header"];
 const RETRY_ON: Form<RetryOn> = Form {
     form: "a list of `error`, `timeout`, `invalid_header` and statuses from 400 to 599",
     example: "[error, timeout, 503]",
+    shape: Shape::Set(&Shape::OneOf(&[Shape::Choice(|| WORDS.to_vec()), Shape::Number(400, 599)]), 0),
     read: |node, reading| match &node.kind {
         Kind::List(items) => Some(retry_on(items, reading)),
         _ => {

@@ -1,17 +1,23 @@
 //! `routes`: which requests go where.
 
-use super::action::{ActionConfig, RedirectConfig, RespondConfig};
+use super::action::{self, ActionConfig, RedirectConfig};
 use super::declare::section;
+use super::error_pages::{ERRORS, ErrorPageConfig, WrittenErrorPage};
+use super::expand::expand;
 use super::form::{self, Choice, Form, NAME, choices};
 use super::node::{Kind, Node};
 use super::reading::Reading;
-use super::section::{Sectioned, key_text};
+use super::respond::{RESPOND, RespondConfig, WrittenRespond};
+use super::rewrite::{REWRITE, RewriteConfig, WrittenRewrite};
+use super::scope::{Purpose, Scope};
+use super::section::Sectioned;
+use super::shape::Shape;
 use super::split::SPLIT;
 use super::{
-    DefaultsConfig, Diagnostic, RequestConfig, RetriesConfig, RouteRetriesConfig, Span, Spanned, SplitConfig,
-    TimeoutsConfig,
+    DefaultsConfig, Diagnostic, HeadersConfig, MatchConfig, RequestConfig, RetriesConfig, RouteRetriesConfig, Span,
+    Spanned, SplitConfig, TimeoutsConfig,
 };
-use crate::value::{Complaint, HostPattern, Limit, PathPattern, Size};
+use crate::value::{Complaint, Limit, PathPattern, Size};
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
@@ -25,10 +31,18 @@ pub struct RouteConfig {
     pub name: Option<Spanned<Box<str>>>,
     /// Which requests it takes.
     pub matches: MatchConfig,
+    /// Among routes for the same host, a higher one is asked first.
+    pub priority: i32,
     /// Listeners whose requests it takes; `None` is all of them.
     pub listeners: Option<Box<[Spanned<Box<str>>]>>,
     /// What happens with a request.
     pub action: ActionConfig,
+    /// What path is forwarded in place of the client's.
+    pub rewrite: Option<Box<RewriteConfig>>,
+    /// What is changed in heads.
+    pub headers: Option<Box<HeadersConfig>>,
+    /// What clients get in place of errors; no status is in two of them.
+    pub errors: Box<[ErrorPageConfig]>,
     /// Own timeouts, over the defaults'.
     pub timeouts: RouteTimeoutsConfig,
     /// Own retries, over the defaults'.
@@ -43,14 +57,19 @@ pub struct RouteConfig {
 
 section! { "a route",
     /// Which requests go where. Their order means nothing: the most specific match wins. The host is compared first: a
-    /// full name before `*.` patterns, the longest of these first, before routes without `host`; only where no path of a
-    /// host's routes matches is the next one asked. Among the paths of one host an exact one comes first, then the
-    /// longest, and of `/x/*` and `/x*` the former.
+    /// full name before `*.` patterns, the longest of these first, before routes without `host`; only where no route of a
+    /// host matches the whole request is the next one asked. Among the routes of one host the higher `priority` comes
+    /// first; then the path, segment by segment: a literal before `{x}` before `/x*` before `/*`, a regular expression
+    /// last; then a route with `methods` before one without; then the one with more `headers`, then with more `query`.
+    /// Two routes between which this leaves no rule, and which one request could match, are an error.
     pub struct WrittenRoute {
         /// What logs and metrics call it. Left out, it is the route's host and path.
         "name" => name: Option<Spanned<Box<str>>>, optional(NAME);
         /// Which requests it takes: those that match all of it.
         "match" => matches: Option<MatchConfig>, needed_section(MatchConfig, "{ path: /* }");
+        /// Which of several routes for the same host is asked first, before their paths are compared: the one with the higher
+        /// number. Two regular expressions that one path can match need different ones.
+        "priority" => priority: i32, default(PRIORITY, "0");
         /// Listeners whose requests it takes. Left out: all.
         "listeners" => listeners: Option<Box<[Spanned<Box<str>>]>>, optional(LISTENERS);
         /// The upstream that answers. A route needs exactly one of `upstream`, `split`, `redirect` and `respond`.
@@ -60,9 +79,15 @@ section! { "a route",
         /// Sends the client elsewhere, in place of `upstream`.
         "redirect" => redirect: Option<RedirectConfig>, optional_section(RedirectConfig);
         /// Answers without an endpoint, in place of `upstream`.
-        "respond" => respond: Option<RespondConfig>, optional_section(RespondConfig);
-        /// Own timeouts, field by field over `defaults`. An error beside `redirect` and `respond`, as are the next
-        /// three.
+        "respond" => respond: Option<RespondConfig>, optional_within(RESPOND, WrittenRespond);
+        /// What path is forwarded in place of the client's. An error beside `redirect` and `respond`.
+        "rewrite" => rewrite: Option<WrittenRewrite>, optional_within(REWRITE, WrittenRewrite);
+        /// What is changed in the heads of requests and responses.
+        "headers" => headers: Option<HeadersConfig>, optional_section(HeadersConfig);
+        /// What a client gets in place of errors with some statuses. An error beside `redirect` and `respond`, as are the
+        /// next four.
+        "errors" => errors: Option<Box<[ErrorPageConfig]>>, optional_within(ERRORS, WrittenErrorPage);
+        /// Own timeouts, field by field over `defaults`.
         "timeouts" => timeouts: Option<RouteTimeoutsConfig>, optional_section(RouteTimeoutsConfig);
         /// Own retries, field by field over `defaults`.
         "retries" => retries: Option<RouteRetriesConfig>, optional_section(RouteRetriesConfig);
@@ -71,23 +96,8 @@ section! { "a route",
         /// Protocols a client may switch its connection to; `[]` refuses every upgrade. Left out: `[websocket]`.
         "upgrade" => upgrade: Option<Vec<Upgrade>>, optional(UPGRADE);
     }
-    later [
-        "enqueue", "priority", "rewrite", "headers", "response", "compression", "errors", "policies",
-    ]
-}
-
-section! { "`match`",
-    /// Which requests a route takes: those that match all of it.
-    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    pub struct MatchConfig {
-        /// The host asked for, without port, in any case: a name, or `*.` and a name for all names below it, however
-        /// deep, but not for that name itself. Left out: every host.
-        "host" => host: Option<HostPattern>, optional(form::HOST);
-        /// The path: `/x` exactly, `/x/*` for `/x` and all below it, `/x*` for all that starts so. Compared with the
-        /// request's path in its normal form.
-        "path" => path: PathPattern, default(form::PATH, "/*");
-    }
-    later ["methods", "headers", "query"]
+    later ["enqueue", "response", "compression", "policies"]
+    exactly one of ["upstream", "split", "redirect", "respond"]
 }
 
 section! { "`timeouts` of a route",
@@ -104,6 +114,7 @@ section! { "`timeouts` of a route",
         "request" => request: Option<Limit<Duration>>, optional(form::DURATION_OR_UNLIMITED);
     }
     later []
+    checked by super::advice::timeouts_of_route
 }
 
 section! { "`request` of a route",
@@ -130,9 +141,26 @@ impl Choice for Upgrade {
 
 const UPGRADE: Form<Vec<Upgrade>> = choices("`[websocket]` or `[]`", "[]");
 
+const PRIORITY: Form<i32> = Form {
+    form: "a number from -1000 to 1000",
+    example: "10",
+    shape: Shape::Number(-1000, 1000),
+    read: |node, reading| {
+        reading.word(node, "a number", |text| match text.parse::<i32>() {
+            Ok(number @ -1000..=1000) if !text.starts_with('+') => Ok(number),
+            parsed => Err(match parsed {
+                Ok(_) => Complaint::new(format!("{text} is out of range")),
+                Err(_) => Complaint::new(format!("`{text}` is not a number")),
+            }
+            .hint("write a number from -1000 to 1000; a higher one is asked first")),
+        })
+    },
+};
+
 const LISTENERS: Form<Box<[Spanned<Box<str>>]>> = Form {
     form: "a list of listeners",
     example: "[web]",
+    shape: Shape::Set(&Shape::Text, 1),
     read: |node, reading| {
         let items = reading.list(node, "a list of listeners")?;
         if items.is_empty() {
@@ -147,6 +175,7 @@ const LISTENERS: Form<Box<[Spanned<Box<str>>]>> = Form {
 pub(super) const ROUTES: Form<Vec<RouteConfig>> = Form {
     form: "a list of routes",
     example: "[{ match: { path: /* }, upstream: app }]",
+    shape: Shape::List(&Shape::Section(&WrittenRoute::SECTION), 1),
     read: |node, reading| match node.kind {
         Kind::Streamed => Some(reading.routes.take()),
         Kind::List(_) => {
@@ -165,9 +194,24 @@ pub(super) const ROUTES: Form<Vec<RouteConfig>> = Form {
 impl RouteConfig {
     /// What makes it the route it is: not its place, and not how it was read.
     fn facts(&self) -> impl Eq + Hash {
-        let RouteConfig { at: _, name, matches, listeners, action, timeouts, retries, request, upgrade, sound: _ } =
-            self;
-        (name, matches, listeners, action, timeouts, retries, request, upgrade)
+        let RouteConfig {
+            at: _,
+            name,
+            matches,
+            priority,
+            listeners,
+            action,
+            rewrite,
+            headers,
+            errors,
+            timeouts,
+            retries,
+            request,
+            upgrade,
+            sound: _,
+        } = self;
+        let what = (name, matches, priority, listeners, action);
+        (what, rewrite, headers, errors, timeouts, retries, request, upgrade)
     }
 
     /// Reads one item of the list.
@@ -176,11 +220,15 @@ impl RouteConfig {
         let WrittenRoute {
             name,
             matches,
+            priority,
             listeners,
             upstream,
             split,
             redirect,
             respond,
+            rewrite,
+            headers,
+            errors,
             timeouts,
             retries,
             request,
@@ -192,19 +240,41 @@ impl RouteConfig {
             reading.tell(Diagnostic::complaint(name.at, complaint));
         }
         check_match(node, reading);
-        check_actions(node, reading);
+        action::check(node, reading);
         let action = upstream
             .map(ActionConfig::Upstream)
             .or_else(|| split.map(|split| ActionConfig::Split(Box::new(split))))
             .or_else(|| redirect.map(|redirect| ActionConfig::Redirect(Box::new(redirect))))
-            .or_else(|| respond.map(|respond| ActionConfig::Respond(Box::new(respond))))?;
+            .or_else(|| respond.map(|respond| ActionConfig::Respond(Box::new(respond))));
+        let path = matches.as_ref().map(|matches| &matches.path);
+        let scope = Scope {
+            // what a wrong path was to be is not known
+            path: path.filter(|_| reading.complaints() == complaints || has_good_path(node, reading)),
+            forwards: action.as_ref().is_none_or(ActionConfig::forwards),
+        };
+        let rewrite = rewrite.and_then(|rewrite| rewrite.on(&scope, reading)).map(Box::new);
+        if let (Some(headers), Some(node)) = (&headers, node.within("headers")) {
+            headers.check(node, &scope, reading);
+        }
+        if let (Some(ActionConfig::Redirect(redirect)), Some(to)) =
+            (&action, node.within("redirect").and_then(|redirect| redirect.within("to")))
+        {
+            if let Err(complaint) = scope.check(Purpose::Redirect, redirect.to.variables()) {
+                reading.tell(Diagnostic::complaint(to.at, complaint));
+            }
+            scope.warn_of_groups(Purpose::Redirect, &redirect.to, to.at, reading);
+        }
         Some(RouteConfig {
             at: node.at,
             sound: reading.complaints() == complaints,
             name,
             matches: matches?,
+            priority,
             listeners,
-            action,
+            action: action?,
+            rewrite,
+            headers: headers.map(Box::new),
+            errors: errors.unwrap_or_default(),
             timeouts: timeouts.unwrap_or_default(),
             retries: retries.unwrap_or_default(),
             request: request.unwrap_or_default(),
@@ -265,45 +335,13 @@ impl Hash for RouteConfig {
     }
 }
 
-const ACTIONS: [&str; 4] = ["upstream", "split", "redirect", "respond"];
-const ACTIONS_TO_COME: [&str; 1] = ["enqueue"];
-
-/// Exactly one action, and nothing beside it that only another action would obey.
-fn check_actions(node: &Node<'_>, reading: &Reading<'_>) {
-    let present: Vec<_> = ACTIONS.iter().chain(&ACTIONS_TO_COME).filter_map(|name| key(node, name)).collect();
-    match present.as_slice() {
-        [] => reading.tell(
-            Diagnostic::error(reading.first_line(node.at), "a route needs an action")
-                .hint("write one of `upstream`, `split`, `redirect` and `respond`"),
-        ),
-        [only] => {
-            let action = key_text(only, reading).unwrap_or_default();
-            if matches!(action, "redirect" | "respond") {
-                for name in ["timeouts", "retries", "request", "upgrade"] {
-                    if let Some(useless) = key(node, name) {
-                        reading.tell(
-                            Diagnostic::error(useless.at, format!("`{name}` has no effect beside `{action}`"))
-                                .other(only.at, "no endpoint is asked on this route")
-                                .hint("leave it out"),
-                        );
-                    }
-                }
-            }
-        }
-        [first, second, ..] => reading.tell(
-            Diagnostic::error(second.at, "a route has exactly one action")
-                .label("a second one")
-                .other(first.at, "the first one")
-                .hint("make two routes of it, or leave one out"),
-        ),
-    }
-}
-
 /// A route without a condition would take everything; whoever wants that says so.
 fn check_match(node: &Node<'_>, reading: &Reading<'_>) {
     const HINT: &str = "write `match: { path: /* }` to take every request";
     let Kind::Map(entries) = &node.kind else { return };
     match entries.iter().find(|(key, _)| matches!(&key.kind, Kind::Text(text) if text == "match")) {
+        // whoever took everything in their place would open what they were to close
+        None if ["path", "host", "location", "methods", "server_name"].iter().any(|name| node.key(name).is_some()) => {}
         None => {
             reading.tell(Diagnostic::error(reading.first_line(node.at), "a route needs `match`").hint(HINT));
         }
@@ -317,9 +355,13 @@ fn check_match(node: &Node<'_>, reading: &Reading<'_>) {
     }
 }
 
-fn key<'n, 's>(node: &'n Node<'s>, name: &str) -> Option<&'n Node<'s>> {
-    let Kind::Map(entries) = &node.kind else { return None };
-    entries.iter().map(|(key, _)| key).find(|key| matches!(&key.kind, Kind::Text(text) if text == name))
+/// Whether the path was read as it is written, not taken for the default.
+fn has_good_path(node: &Node<'_>, reading: &Reading<'_>) -> bool {
+    match node.within("match").and_then(|matches| matches.within("path")).map(|path| &path.kind) {
+        None => true,
+        Some(Kind::Text(text)) => expand(text, reading.environment).is_ok_and(|text| PathPattern::parse(&text).is_ok()),
+        Some(_) => false,
+    }
 }
 
 /// Route names may hold a host and a path, but nothing that would break a line of a log.

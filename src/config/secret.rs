@@ -4,6 +4,7 @@ use super::form::Form;
 use super::node::{Kind, Node};
 use super::reading::Reading;
 use super::section::key_text;
+use super::shape::{self, Shape};
 use super::{Diagnostic, Document, Spanned, suggest};
 use crate::value::{Complaint, Secret};
 use std::fmt;
@@ -11,6 +12,7 @@ use std::fmt;
 pub(super) const SECRET: Form<Spanned<Secret>> = Form {
     form: "`{ file: PATH }` or `{ env: NAME }`",
     example: "{ file: /run/secrets/admin_token }",
+    shape: Shape::OneKey(&[("file", Shape::Word(shape::FILE)), ("env", Shape::Literal("^[A-Za-z_][A-Za-z0-9_]*$"))]),
     read: |node, reading| {
         const HINT: &str = "write `{ file: /run/secrets/admin_token }` or `{ env: ADMIN_TOKEN }`";
         let Kind::Map(entries) = &node.kind else {

@@ -1,10 +1,12 @@
 //! How a section of the document is declared: its keys once, from which come its type, its reader and its manual.
 
+use super::foreign;
 use super::form::Form;
+use super::name::check_name;
 use super::node::{Kind, Node};
 use super::reading::Reading;
-use super::{Diagnostic, Document, Named, Span, Spanned, suggest};
-use crate::value::Complaint;
+use super::slip::{self, Line};
+use super::{Diagnostic, Document, Named, Shape, Span, Spanned, suggest};
 
 /// One key of a section, as the manual shows it.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,8 @@ pub struct Key {
     pub absent: Absent,
     /// The section that stands there, if one does.
     pub section: Option<&'static Section>,
+    /// What may stand there, for programs.
+    pub shape: Shape,
     /// What it does: the field's doc comment.
     pub manual: &'static str,
 }
@@ -47,19 +51,64 @@ pub struct Section {
     pub keys: &'static [Key],
     /// Known keys that are refused, since nothing would obey them.
     pub later: &'static [&'static str],
+    /// Keys of which exactly one is written, if there are such.
+    pub one_of: &'static [&'static str],
+}
+
+impl Key {
+    /// What to do where nothing stands after the key.
+    fn empty(&self) -> String {
+        let example = match self.example {
+            "" => String::new(),
+            example => format!(", such as `{}: {example}`", self.name),
+        };
+        match self.absent {
+            Absent::Required => format!("write a value{example}"),
+            _ => format!("empty is not absent: write a value{example}, or leave the key out"),
+        }
+    }
 }
 
 impl Section {
+    /// Whether an unknown key of the map looks like one of these words misspelt, which was complained about.
+    pub(super) fn misspells(&self, node: &Node<'_>, words: &[&'static str]) -> bool {
+        let Kind::Map(entries) = &node.kind else { return false };
+        let unknown = |name: &str| self.keys.iter().all(|key| key.name != name);
+        entries.iter().any(|(key, _)| match &key.kind {
+            Kind::Text(name) => unknown(name) && suggest::nearest(name, words.iter().copied()).is_some(),
+            _ => false,
+        })
+    }
+
     /// What whoever wrote the unknown key `name` here may have meant.
     fn hint(&self, name: &str) -> Option<String> {
         let own = self.keys.iter().map(|key| key.name);
+        if let Some((key, value)) = slip::key_without_blank(name)
+            && own.clone().any(|own| own == key)
+        {
+            return Some(format!("a blank follows the colon of a key: write `{key}: {value}`"));
+        }
         if suggest::nearest(name, own.clone()).is_none() {
             let holds = |key: &&Key| key.section.is_some_and(|within| within.keys.iter().any(|key| key.name == name));
             if let Some(key) = self.keys.iter().find(|key| key.form == "section" && holds(key)) {
                 return Some(format!("write it within `{0}`: `{0}: {{ {name}: … }}`", key.name));
             }
         }
-        suggest::hint(name, own)
+        match self.meant(name) {
+            Some("upstreams") if name == "services" => {
+                Some("did you mean `upstreams`? a compose file is none of this language".to_owned())
+            }
+            Some(key) => Some(format!("did you mean `{key}`?")),
+            None => foreign::elsewhere(name, own.clone()).map(str::to_owned).or_else(|| suggest::list(own)),
+        }
+    }
+
+    /// The key that an unknown one stands for: one that is spelt nearly so, or has this name in other languages.
+    fn meant(&self, name: &str) -> Option<&'static str> {
+        let own = self.keys.iter().map(|key| key.name);
+        let without_blank = slip::key_without_blank(name).and_then(|(key, _)| own.clone().find(|own| *own == key));
+        let near = || suggest::nearest(name, own.clone());
+        without_blank.or_else(near).or_else(|| foreign::key_for(name, own.clone()))
     }
 }
 
@@ -89,22 +138,30 @@ impl<'n, 's> Fields<'n, 's> {
     pub fn open(section: &'static Section, node: &'n Node<'s>, owner: Span, reading: &'n Reading<'n>) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
             let name = section.name;
-            reading.tell(
-                Diagnostic::error(node.at, format!("{name} is a map, not {}", node.what()))
-                    .hint(format!("write for example `{}`", outline(section))),
-            );
+            let diagnostic = Diagnostic::error(node.at, format!("{name} is a map, not {}", node.what()));
+            let written = match &node.kind {
+                Kind::Text(text) => text.lines().next().unwrap_or(""),
+                _ => "",
+            };
+            let keys = section.keys.iter().map(|key| key.name);
+            let meant = foreign::section_for(written, keys.clone()).map(|section| format!("write `{section}`"));
+            reading.tell(diagnostic.hint(match slip::no_map(written, keys).or(meant) {
+                Some(hint) => hint,
+                None => format!("write for example `{}`", outline(section)),
+            }));
             return None;
         };
         let complaints = reading.complaints();
         for (key, value) in entries {
             let Some(name) = key_text(key, reading) else { continue };
-            if section.keys.iter().any(|known| known.name == name) {
+            if let Some(known) = section.keys.iter().find(|known| known.name == name) {
                 if matches!(value.kind, Kind::Empty) {
-                    reading.tell(
-                        Diagnostic::error(key.at, format!("`{name}` has no value"))
-                            .label("nothing after it")
-                            .hint("empty is not absent: write a value, or leave the key out"),
-                    );
+                    let (source, written) = (reading.source.file(key.at), reading.source.slice(value.at));
+                    let diagnostic = Diagnostic::error(key.at, format!("`{name}` has no value"));
+                    reading.tell(match slip::no_value(&Line::at(source, key.at), written) {
+                        Some((label, hint)) => diagnostic.label(label).hint(hint),
+                        None => diagnostic.label("nothing after it").hint(known.empty()),
+                    });
                 }
             } else if section.later.contains(&name) {
                 reading.tell(
@@ -112,6 +169,10 @@ impl<'n, 's> Fields<'n, 's> {
                         .hint("the key is part of the language, but nothing would obey it: leave it out"),
                 );
             } else {
+                if let Some(odd) = name.chars().find(|c| slip::is_odd_blank(*c)) {
+                    reading.tell(slip::odd_letter(key.at, odd));
+                    continue;
+                }
                 let mut diagnostic = Diagnostic::error(key.at, format!("{} has no key `{name}`", section.name));
                 if !reading.is_full() {
                     diagnostic.hint = section.hint(name);
@@ -180,6 +241,7 @@ impl<'n, 's> Fields<'n, 's> {
             let words = default.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
             let text = |text: &'static str| Node { at: self.owner, kind: Kind::Text(text.into()) };
             let node = match words {
+                None if default == "{}" => Node { at: self.owner, kind: Kind::Map(Vec::new()) },
                 Some(words) => Node {
                     at: self.owner,
                     kind: Kind::List(words.split(", ").filter(|word| !word.is_empty()).map(text).collect()),
@@ -214,13 +276,19 @@ impl<'n, 's> Fields<'n, 's> {
     /// Sections by name, or none. What is wrong with one is complained about; its name stays known.
     pub fn optional_named<T: Sectioned>(&self, name: &str) -> Option<Named<T>> {
         let mut named = Named::default();
-        let Some(node) = self.get(name) else { return Some(named) };
+        let Some(node) = self.get(name) else {
+            if self.entry(name).is_some() || self.is_misspelt(name) {
+                named.set_unreadable();
+            }
+            return Some(named);
+        };
         let what = T::SECTION.name;
         let Kind::Map(entries) = &node.kind else {
             self.reading.tell(
                 Diagnostic::error(node.at, format!("`{name}` holds names, each with {what}, not {}", node.what()))
                     .hint(format!("write for example `{name}: {{ NAME: {} }}`", outline(&T::SECTION))),
             );
+            named.set_unreadable();
             return Some(named);
         };
         if entries.is_empty() {
@@ -230,7 +298,10 @@ impl<'n, 's> Fields<'n, 's> {
             );
         }
         for (key, value) in entries {
-            let Some(text) = key_text(key, self.reading) else { continue };
+            let Some(text) = key_text(key, self.reading) else {
+                named.set_unreadable();
+                continue;
+            };
             if let Err(complaint) = check_name(text) {
                 self.reading.tell(Diagnostic::complaint(key.at, complaint));
             }
@@ -249,15 +320,41 @@ impl<'n, 's> Fields<'n, 's> {
         Some(named)
     }
 
+    /// Whether an unknown key stands where this one was meant, which was said already.
+    fn is_misspelt(&self, name: &str) -> bool {
+        let unknown = |key: &str| {
+            let known = self.section.keys.iter().any(|own| own.name == key) || self.section.later.contains(&key);
+            !known && self.section.meant(key) == Some(name)
+        };
+        !self.reading.is_full()
+            && self.entries.iter().any(|(key, _)| matches!(&key.kind, Kind::Text(key) if unknown(key)))
+    }
+
     /// Complains that a key is missing, unless it is there and empty, which was said already, or may stand in a
     /// file that could not be read.
     pub fn missing(&self, name: &str, example: &str) {
         let elsewhere = self.reading.partial.get() && self.section.name == Document::SECTION.name;
-        if elsewhere || self.entry(name).is_some() {
+        if elsewhere || self.entry(name).is_some() || self.is_misspelt(name) {
             return;
         }
-        let at = self.reading.first_line(self.owner);
+        let own = self.entries.iter().map(|(key, _)| key.at).find(|at| at.file == self.owner.file);
+        let at = match own {
+            // The document has no character of its own, and a comment may come first.
+            Some(first) if self.owner.start == self.owner.end => first,
+            _ => self.reading.first_line(self.owner),
+        };
         let diagnostic = Diagnostic::error(at, format!("{} needs `{name}`", self.section.name));
+        let is_part = self.section.name == Document::SECTION.name
+            && matches!(name, "version" | "listeners")
+            && self.reading.source.included().is_empty()
+            && self.entry("version").is_none()
+            && self.entry("listeners").is_none()
+            && (self.entry("routes").is_some() || self.entry("upstreams").is_some());
+        if is_part {
+            let hint = format!("is this a file that another includes? check that one; else write `{name}: {example}`");
+            self.reading.tell(diagnostic.hint(hint));
+            return;
+        }
         self.reading.tell(diagnostic.hint(format!("write for example `{name}: {example}`")));
     }
 }
@@ -268,26 +365,13 @@ pub(super) fn key_text<'n>(key: &'n Node<'_>, reading: &'n Reading<'_>) -> Optio
         Kind::Text(text) => Some(text),
         Kind::Empty | Kind::List(_) | Kind::Map(_) | Kind::Streamed => {
             let diagnostic = Diagnostic::error(key.at, format!("a key is a word, not {}", key.what()));
-            reading.tell(diagnostic.hint("text that starts with `{`, `[`, `*` or `&` stands in quotes"));
+            reading.tell(match &key.kind {
+                Kind::Empty => diagnostic.hint("a name that YAML takes for nothing stands in quotes: `\"null\"`"),
+                _ => diagnostic.hint("text that starts with `{`, `[`, `*` or `&` stands in quotes"),
+            });
             None
         }
     }
-}
-
-/// Names end up in logs, in metrics and on command lines.
-pub(super) fn check_name(name: &str) -> Result<(), Complaint> {
-    const LONGEST: usize = 100;
-    if name.is_empty() || name.len() > LONGEST {
-        return Err(Complaint::new(format!("a name has 1 to {LONGEST} characters")));
-    }
-    if let Some(odd) = name.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.".contains(*c)) {
-        return Err(Complaint::new(format!("`{}` cannot stand in a name", odd.escape_debug()))
-            .hint("letters, digits, `-`, `_` and `.` make up a name"));
-    }
-    if name.starts_with('_') {
-        return Err(Complaint::new("names that start with `_` are the gateway's own"));
-    }
-    Ok(())
 }
 
 /// `{ address: … }`: what a section looks like, its required keys or else its first ones.
@@ -296,19 +380,4 @@ fn outline(section: &Section) -> String {
     let shown = if required.is_empty() { section.keys.iter().take(2).collect() } else { required };
     let pairs: Vec<String> = shown.iter().map(|key| format!("{}: {}", key.name, key.example)).collect();
     format!("{{ {} }}", pairs.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_hold_what_logs_and_metrics_can_show() {
-        for name in ["web", "user_service", "a.b-c", "9"] {
-            assert_eq!(check_name(name), Ok(()), "{name}");
-        }
-        for name in ["", "_none", "a b", "a/b", "ø", "a\"", &"x".repeat(101)] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
-    }
 }

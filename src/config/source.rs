@@ -1,6 +1,7 @@
 //! The files of a document, their names and texts: turns byte offsets into lines and columns.
 
 use super::Span;
+use super::body_file::BodyFiles;
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
@@ -100,11 +101,15 @@ impl Sources {
         self.file(at).line_at(at.start)
     }
 
-    /// The files as a list, the main one first, and the patterns.
-    pub fn into_parts(self) -> (Vec<Source>, Vec<PathBuf>) {
-        let (included, patterns) = self.included.into_inner().unwrap_or_default();
+    /// The files as a list, the main one first and those with bodies last, and the patterns.
+    pub fn into_parts(self, bodies: BodyFiles) -> (Vec<Source>, Vec<PathBuf>) {
+        let (included, mut patterns) = self.included.into_inner().unwrap_or_default();
+        let (bodies, missing) = bodies.into_parts();
         let mut files = vec![self.main];
         files.extend(included);
+        // no place in the document is within them
+        files.extend(bodies);
+        patterns.extend(missing);
         (files, patterns)
     }
 }
@@ -138,6 +143,6 @@ mod tests {
         sources.include(vec![file("one"), file("two")], Vec::new());
         let at = |file| Span { file, start: 1, end: 3 };
         assert_eq!([0, 1, 2].map(|file| sources.slice(at(file))), ["ai", "ne", "wo"]);
-        assert_eq!(sources.into_parts().0.len(), 3);
+        assert_eq!(sources.into_parts(BodyFiles::default()).0.len(), 3);
     }
 }

@@ -6,6 +6,7 @@ use super::node::{Kind, Node};
 use super::reading::Reading;
 use super::request_key::REQUEST_KEY;
 use super::section::Sectioned;
+use super::shape::Shape;
 use super::{Diagnostic, Span, Spanned};
 use crate::value::RequestKey;
 use std::collections::HashMap;
@@ -44,6 +45,7 @@ const EXAMPLE: &str = "[{ upstream: app, weight: 95 }, { upstream: canary, weigh
 pub(super) const SPLIT: Form<SplitConfig> = Form {
     form: "section, or only the list that is its `to`",
     example: EXAMPLE,
+    shape: Shape::SectionOr(&SplitConfig::SECTION, "to"),
     read: |node, reading| match node.kind {
         Kind::Map(_) => SplitConfig::read(node, node.at, reading),
         _ => (CHOICES.read)(node, reading).map(|to| SplitConfig { by: None, to }),
@@ -53,6 +55,7 @@ pub(super) const SPLIT: Form<SplitConfig> = Form {
 const CHOICES: Form<Box<[SplitChoice]>> = Form {
     form: "a list of upstreams with weights",
     example: EXAMPLE,
+    shape: Shape::List(&Shape::Section(&SplitChoice::SECTION), 1),
     read: |node, reading| {
         let Kind::List(items) = &node.kind else {
             let message = format!("a list of upstreams with weights is wanted here, not {}", node.what());

@@ -6,7 +6,8 @@ use super::form::{self, Choice, ENDPOINT_ADDRESS, Form, choice, number};
 use super::node::{Kind, Node};
 use super::pool;
 use super::section::Sectioned;
-use super::{ActiveConfig, Balance, Diagnostic, PassiveConfig, Spanned};
+use super::shape::{self, Shape};
+use super::{ActiveConfig, Balance, Diagnostic, PassiveConfig, Spanned, advice};
 use crate::value::{Complaint, EndpointAddress, is_token};
 use std::time::Duration;
 
@@ -74,6 +75,7 @@ section! { "`wait`",
         "timeout" => timeout: Duration, default(form::DURATION, "5s");
     }
     later []
+    checked by advice::wait_of_upstream
 }
 
 section! { "`sticky`",
@@ -102,6 +104,7 @@ section! { "`keepalive` of an upstream",
         "max_age" => max_age: Duration, default(form::DURATION, "1h");
     }
     later []
+    checked by pool::keepalive
 }
 
 /// What endpoints speak.
@@ -122,12 +125,14 @@ const PROTOCOL: Form<UpstreamProtocol> = choice("`h1`", "h1");
 const WAIT_SIZE: Form<u32> = Form {
     form: "a number from 1 to 1000000",
     example: "100",
+    shape: Shape::Number(1, 1_000_000),
     read: |node, reading| reading.word(node, "a number", |text| number(text, 1, 1_000_000)),
 };
 
 const COOKIE_NAME: Form<Box<str>> = Form {
     form: "a cookie's name",
     example: "wharf_affinity",
+    shape: Shape::Word(shape::TOKEN),
     read: |node, reading| {
         reading.word(node, "a cookie's name", |text| match is_token(text) {
             true => Ok(text.into()),
@@ -140,6 +145,7 @@ const COOKIE_NAME: Form<Box<str>> = Form {
 const ENDPOINTS: Form<Vec<EndpointConfig>> = Form {
     form: "a list of addresses or endpoints",
     example: "[app-1:3000, { address: app-2:3000, weight: 2 }]",
+    shape: Shape::List(&Shape::SectionOr(&EndpointConfig::SECTION, "address"), 1),
     read: |node, reading| {
         let items = reading.list(node, "a list of endpoints")?;
         if items.is_empty() {

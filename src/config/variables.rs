@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 const VALUES_MAX: usize = 100_000;
 /// So many characters in a row tell something of a value; fewer are found in any text.
 const TELLING: usize = 4;
+/// So many are found in no other word by chance.
+const LONG: usize = 10;
 
 /// Values with variables in them, by what they came to.
 #[derive(Clone, Debug, Default)]
@@ -20,16 +22,18 @@ struct Known {
 }
 
 impl Variables {
-    pub(super) fn note(&mut self, value: &str, written: &str) {
+    /// `inserted`: what each variable in it came to, and how that is written.
+    pub(super) fn note(&mut self, value: &str, written: &str, inserted: &[(Cow<'_, str>, &str)]) {
         if self.0.values.len() >= VALUES_MAX {
             return;
         }
         self.0.values.insert(value.into(), written.into());
         let (start, end) = (written.find("${").unwrap_or(0), written.rfind('}').map_or(written.len(), |at| at + 1));
-        let inserted = value.get(start..value.len().saturating_sub(written.len() - end));
-        for (part, written) in [(Some(value), written), (inserted, &written[start..end.max(start)])] {
+        let all = value.get(start..value.len().saturating_sub(written.len() - end)).unwrap_or("");
+        let each = inserted.iter().map(|(value, written)| (&**value, *written));
+        for (part, written) in [(value, written), (all, &written[start..end.max(start)])].into_iter().chain(each) {
             // a default is no secret: it stands in the document
-            if let Some(part) = part.filter(|part| !part.is_empty() && !written.contains(part)) {
+            if !part.is_empty() && !written.contains(part) {
                 self.0.parts.entry(part.to_ascii_lowercase().into()).or_insert_with(|| written.into());
             }
         }
@@ -60,7 +64,9 @@ impl Variables {
         let mut out = String::new();
         let mut at = 0;
         while let Some(c) = text[at..].chars().next() {
-            match found.iter().find(|(part, _)| lower[at..].starts_with(part) && is_apart(&lower, at, part.len())) {
+            match found.iter().find(|(part, _)| {
+                lower[at..].starts_with(part) && (part.len() >= LONG || is_apart(&lower, at, part.len()))
+            }) {
                 Some((part, written)) => {
                     out.push_str(written);
                     at += part.len();
@@ -117,6 +123,29 @@ impl Traces<'_> {
                 Some((_, after)) => rest = after,
                 None => return false,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_variable_of_a_text_is_shown_as_it_is_written_wherever_it_came_to_stand() {
+        let mut variables = Variables::default();
+        let inserted = [("pathsecret".into(), "${P}"), ("tops3cret-value".into(), "${T}"), ("abcd".into(), "${S}")];
+        variables.note(
+            "/k/pathsecret/{capture.id}-tops3cret-value{path}abcd",
+            "/k/${P}/{capture.id}-${T}{path}${S}",
+            &inserted,
+        );
+        for (made, shown) in [
+            ("/k/pathsecret/7", "/k/${P}/7"),
+            ("/k/PathSecret/7-tops3cret-value9/x", "/k/${P}/7-${T}9/x"),
+            ("abcd abcde", "${S} abcde"),
+        ] {
+            assert_eq!(variables.as_written(made), shown);
         }
     }
 }

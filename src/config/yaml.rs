@@ -1,11 +1,13 @@
 //! From the text of a file to nodes. The only file that names the YAML reader.
 
+use super::allow::Allows;
+use super::lints::UNUSED_ANCHOR;
 use super::node::{Kind, Node};
 use super::reading::Reading;
-use super::{Diagnostic, RouteConfig, Source, Span, syntax};
+use super::{Diagnostic, RouteConfig, Source, Span, slip, syntax};
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How deep lists and maps may lie within each other. The language needs eight levels.
 const DEEPEST: usize = 32;
@@ -23,14 +25,49 @@ type Stop = Box<Diagnostic>;
 /// Reads a file: what stands at its top, with its routes handed to the reading. Nothing when the text is no YAML, which
 /// is complained about.
 pub(super) fn read<'e>(source: &'e Source, number: u16, reading: &Reading<'e>) -> Option<Node<'e>> {
+    read_file(source, number, reading, true)
+}
+
+/// Reads all of a file as it stands, routes too.
+pub(super) fn read_whole<'e>(source: &'e Source, number: u16, reading: &Reading<'e>) -> Option<Node<'e>> {
+    read_file(source, number, reading, false)
+}
+
+fn read_file<'e>(source: &'e Source, number: u16, reading: &Reading<'e>, streams: bool) -> Option<Node<'e>> {
+    if let Some(at) = lone_return(&source.text) {
+        let at = Span { file: number, start: at as u32, end: at as u32 + 1 };
+        let diagnostic = Diagnostic::error(at, "a carriage return stands here without a line feed");
+        reading
+            .tell(diagnostic.hint("save the file with the line ends of Unix or Windows; in text it is written `\\r`"));
+        return None;
+    }
     let before = reading.mark();
     let mut options = granit_parser::options! {};
     options.set_emit_comments(false);
+    options.emit_anchor_events = true;
+    options.disallow_directives = true;
     let events = Parser::new_from_str_with_options(&source.text, options);
     let room = (NODES_MAX, COPIES_MAX);
-    let mut file = File { source, number, reading, events, anchors: HashMap::new(), nodes: room.0, copies: room.1 };
+    let allows = Allows::find(&source.text);
+    let anchors = HashMap::new();
+    let mut file = File {
+        source,
+        number,
+        streams,
+        reading,
+        events,
+        allows,
+        anchors,
+        unused: BTreeMap::new(),
+        nodes: room.0,
+        copies: room.1,
+    };
     match file.document() {
-        Ok(top) => Some(top),
+        Ok(top) => {
+            file.unused_anchors();
+            reading.allows.borrow_mut().extend(file.allows.found(number));
+            Some(top)
+        }
         Err(stop) => {
             // What stops the reader comes first: what it saw before that is said once it reads to the end.
             reading.forget(before);
@@ -45,10 +82,16 @@ struct File<'r, 'e> {
     source: &'e Source,
     /// Its number.
     number: u16,
+    /// Whether routes are handed to the reading one by one.
+    streams: bool,
     reading: &'r Reading<'e>,
     events: Parser<'e, StrInput<'e>>,
+    /// Comments that silence warnings, as far as they may be some.
+    allows: Allows,
     /// What aliases can refer to, by the anchor's number.
     anchors: HashMap<usize, Node<'e>>,
+    /// Anchors that no alias has named, by number: how they are called, and where they stand.
+    unused: BTreeMap<usize, (Cow<'e, str>, Span)>,
     /// How many more nodes there may be.
     nodes: usize,
     /// How many more bytes copies may take.
@@ -61,7 +104,7 @@ impl<'e> File<'_, 'e> {
             match self.next()? {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
                 (Event::StreamEnd, _) => break Node { at: self.place(0, 0), kind: Kind::Empty },
-                (Event::MappingStart(..), at) => break Node { at, kind: self.map(1, true)? },
+                (Event::MappingStart(..), at) => break Node { at, kind: self.map(1, self.streams)? },
                 (event, at) => break self.node(event, at, 1)?,
             }
         };
@@ -79,7 +122,7 @@ impl<'e> File<'_, 'e> {
     }
 
     /// The value that starts with an event, at a depth from 1.
-    fn node(&mut self, event: Event<'e>, at: Span, depth: usize) -> Result<Node<'e>, Stop> {
+    fn node(&mut self, event: Event<'e>, mut at: Span, depth: usize) -> Result<Node<'e>, Stop> {
         self.nodes = match self.nodes.checked_sub(1) {
             Some(nodes) => nodes,
             None => return Err(Diagnostic::error(at, "the document is too large").into()),
@@ -89,12 +132,18 @@ impl<'e> File<'_, 'e> {
         }
         let (kind, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => {
+                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+                    at = slip::block_start(self.source, at);
+                }
                 let empty = text.is_empty() || text == "~" || text.eq_ignore_ascii_case("null");
                 (if empty && style == ScalarStyle::Plain { Kind::Empty } else { Kind::Text(text) }, anchor)
             }
             Event::SequenceStart(_, anchor, _) => (Kind::List(self.list(depth)?), anchor),
             Event::MappingStart(_, anchor, _) => (self.map(depth, false)?, anchor),
-            Event::Alias(anchor) => return self.copy(anchor, at, depth),
+            Event::Alias(anchor) => {
+                self.unused.remove(&anchor);
+                return self.copy(anchor, at, depth);
+            }
             _ => return Err(Diagnostic::error(at, "this is no YAML").into()),
         };
         let node = Node { at: first_piece(at, &kind), kind };
@@ -122,6 +171,7 @@ impl<'e> File<'_, 'e> {
         let mut entries: Vec<Entry<'e>> = Vec::new();
         let mut hashed = HashMap::new();
         let mut merged = Vec::new();
+        let mut merges_at: Option<Span> = None;
         loop {
             let (event, at) = self.next()?;
             let merges = match &event {
@@ -132,7 +182,15 @@ impl<'e> File<'_, 'e> {
             let key = self.node(event, at, depth + 1)?;
             let (event, at) = self.next()?;
             if merges {
+                let first = merges_at.replace(key.at);
                 merged.push(self.node(event, at, depth + 1)?);
+                if let Some(first) = first {
+                    self.reading.tell(
+                        Diagnostic::error(key.at, "`<<` is written twice")
+                            .other(first, "the first one")
+                            .hint("merge several maps with one: `<<: [*a, *b]`"),
+                    );
+                }
                 continue;
             }
             if let Kind::Text(name) = &key.kind {
@@ -243,7 +301,9 @@ impl<'e> File<'_, 'e> {
                 self.copies = copies;
                 Ok(())
             }
-            None => Err(Diagnostic::error(at, "the document's aliases expand to too much").into()),
+            None => Err(Diagnostic::error(at, "the document's aliases expand to too much")
+                .hint("what aliases stand for may take 64 MiB in all: write it out where it is meant")
+                .into()),
         }
     }
 
@@ -255,13 +315,33 @@ impl<'e> File<'_, 'e> {
             None => return Ok((Event::StreamEnd, self.place(0, 0))),
         };
         if let Some(tag) = span.tag_span().and_then(|tag| tag.byte_range()) {
-            self.reading.tell(
-                Diagnostic::error(self.place(tag.start, tag.end), "tags (`!…`) are not part of the language")
-                    .hint("text that starts with `!` stands in quotes"),
-            );
+            let at = self.place(tag.start, tag.end);
+            let written = self.source.slice(at.start, at.end);
+            let diagnostic = Diagnostic::error(at, "tags (`!…`) are not part of the language");
+            self.reading.tell(match written.starts_with("!!") {
+                true => diagnostic.hint(format!("leave `{written}` out: what a value is follows from its key")),
+                false => diagnostic.hint("text that starts with `!` stands in quotes"),
+            });
         }
         let range = span.byte_range().unwrap_or_default();
+        if let Event::Anchor(anchor, name) = event {
+            self.unused.insert(anchor, (name, self.place(range.start, range.end)));
+            return self.next();
+        }
+        if let Event::Scalar(..) = event {
+            self.allows.pass(&range);
+        }
         Ok((event, self.place(range.start, range.end)))
+    }
+
+    /// Warns of anchors that nothing refers to: mostly text that was meant to start with `&`.
+    fn unused_anchors(&self) {
+        for (name, at) in self.unused.values() {
+            self.reading.tell(
+                Diagnostic::warning(&UNUSED_ANCHOR, *at, format!("nothing refers to the anchor `&{name}`"))
+                    .hint("text that starts with `&` stands in quotes"),
+            );
+        }
     }
 
     fn place(&self, start: usize, end: usize) -> Span {
@@ -279,6 +359,11 @@ impl<'e> File<'_, 'e> {
             _ => syntax::explain(&error.info(), at, self.source),
         }
     }
+}
+
+/// Where a carriage return ends a line alone. YAML would take it for a line end, and hardly any program besides.
+fn lone_return(text: &str) -> Option<usize> {
+    text.match_indices('\r').map(|(at, _)| at).find(|at| text.as_bytes().get(at + 1) != Some(&b'\n'))
 }
 
 fn too_deep(at: Span) -> Stop {
