@@ -1,23 +1,26 @@
 //! From the document to the table. What the table before had counted and measured lives on in the new one.
 
-use super::index::{Host, Path, RouteIndex, RouteIndexBuilder};
+use super::index::{Host, RouteIndex};
 use super::listeners::{Listeners, Routes, compile_listeners};
 use super::number::{Exhausted, Numbers};
+use super::plant::RouteIndexBuilder;
 use super::split::Weights;
-use super::{Action, Answer, Outline, Retries, Route, Split, Table, Timeouts, Upstream, pools};
+use super::words::{Words, WordsBuilder};
+use super::{
+    Action, Answer, Conditions, Outline, Retries, Route, Rules, Split, Table, Timeouts, Upstream, policies, pools,
+};
+use crate::config::rank::rank;
 use crate::config::{
-    ActionConfig, Document, RespondConfig, RetriesConfig, RetryOn, RouteConfig, SplitChoice, TimeoutsConfig,
+    ActionConfig, Document, RequestConfig, RespondConfig, RetriesConfig, RetryOn, RouteConfig, SplitChoice,
+    TimeoutsConfig,
 };
 use crate::http::clock::{Moment, Span};
 use crate::telemetry::RouteStats;
 use crate::upstream::idle::Slots;
-use crate::value::{HostPattern, Limit, PathKind};
+use crate::value::{HostPattern, Limit};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Kinds of retries that are looked through for a route's own.
-const SHARED_MAX: usize = 32;
 
 /// What a table is made with beside the document.
 pub struct Parts {
@@ -46,20 +49,25 @@ pub fn compile(document: &Document, parts: &Parts, before: Option<&Table>) -> Re
         .iter()
         .map(|(name, config)| Arc::new(pools::upstream(name, config, parts, known.get(name).copied())))
         .collect();
-    let counted: HashMap<&str, &Arc<RouteStats>> =
-        before.iter().flat_map(|t| t.routes.iter()).map(|r| (&*r.name, &r.stats)).collect();
-    let stats = |name: &str| match counted.get(name) {
-        Some(stats) => Arc::clone(stats),
-        None => Arc::new(RouteStats::new(parts.workers)),
+    let counted: HashMap<&str, &RouteStats> =
+        before.iter().flat_map(|t| t.routes.iter()).map(|r| (r.name(), &r.stats)).collect();
+    let mut fresh = RouteStats::many(parts.workers);
+    let mut stats = |name: &str| {
+        let known = counted.get(name).map(|stats| RouteStats::clone(stats)).or_else(|| fresh.next());
+        known.unwrap_or_else(|| RouteStats::new(parts.workers))
     };
-    let mut shared = Vec::new();
+    let mut words = WordsBuilder::default();
+    for config in &document.routes {
+        words.add(&config.name(), config.name.is_some().then(|| config.pattern()).as_deref());
+    }
+    let mut shared = HashMap::new();
     let routes = document
         .routes
         .iter()
-        .map(|config| {
-            let name = config.name();
-            let stats = stats(&name);
-            Arc::new(route(&name, config, document, &upstreams, stats, &mut shared))
+        .zip(words.build())
+        .map(|(config, words)| {
+            let stats = stats(words.name());
+            route(words, config, document, &upstreams, stats, &mut shared)
         })
         .collect();
     let unmatched = match before {
@@ -81,12 +89,12 @@ pub fn compile(document: &Document, parts: &Parts, before: Option<&Table>) -> Re
 }
 
 fn route(
-    name: &str,
+    words: Words,
     config: &RouteConfig,
     document: &Document,
     upstreams: &[Arc<Upstream>],
-    stats: Arc<RouteStats>,
-    shared: &mut Vec<Arc<Retries>>,
+    stats: RouteStats,
+    shared: &mut HashMap<RulesConfig, Arc<Rules>>,
 ) -> Route {
     let action = match &config.action {
         ActionConfig::Upstream(name) => {
@@ -108,29 +116,54 @@ fn route(
         ActionConfig::Redirect(r) => Action::Redirect { to: Box::new(r.to.clone()), status: r.status },
         ActionConfig::Respond(r) => Action::Respond(Box::new(answer(r))),
     };
-    Route {
-        name: name.into(),
-        pattern: config.name.is_some().then(|| config.pattern().into()),
-        action,
-        timeouts: timeouts(&config.timeouts(&document.defaults)),
-        retries: share(retries(&config.retries(&document.defaults)), shared),
-        max_body: config.request(&document.defaults).max_body.get().map_or(u64::MAX, |size| size.bytes()),
+    let said = RulesConfig {
+        timeouts: config.timeouts(&document.defaults),
+        retries: config.retries(&document.defaults),
+        request: config.request(&document.defaults),
         websocket: !config.upgrade.is_empty(),
-        stats,
+    };
+    let rules = match shared.get(&said) {
+        Some(rules) => Arc::clone(rules),
+        None => {
+            let rules = Arc::new(rules(&said));
+            shared.insert(said, Arc::clone(&rules));
+            rules
+        }
+    };
+    let mut route = Route::new(words, action, rules, stats);
+    route.conditions = Conditions::of(&config.matches);
+    route.policies = policies::policies(config);
+    route
+}
+
+/// What makes rules: routes that agree in it share them.
+#[derive(PartialEq, Eq, Hash)]
+struct RulesConfig {
+    timeouts: TimeoutsConfig,
+    retries: RetriesConfig,
+    request: RequestConfig,
+    websocket: bool,
+}
+
+fn rules(config: &RulesConfig) -> Rules {
+    let RulesConfig { timeouts: given, retries: again, request, websocket } = config;
+    Rules {
+        timeouts: timeouts(given),
+        retries: retries(again),
+        max_body: request.max_body.get().map_or(u64::MAX, |size| size.bytes()),
+        websocket: *websocket,
     }
 }
 
 fn unmatched(document: &Document, parts: &Parts) -> Route {
-    Route {
-        name: "_none".into(),
-        pattern: None,
-        action: Action::Nothing,
+    let rules = Rules {
         timeouts: timeouts(&document.defaults.timeouts),
-        retries: Arc::new(retries(&document.defaults.retries)),
+        retries: retries(&document.defaults.retries),
         max_body: 0,
         websocket: false,
-        stats: Arc::new(RouteStats::new(parts.workers)),
-    }
+    };
+    let stats = RouteStats::new(parts.workers);
+    Route::new(Words::alone("_none"), Action::Nothing, Arc::new(rules), stats)
 }
 
 fn timeouts(config: &TimeoutsConfig) -> Timeouts {
@@ -153,53 +186,30 @@ fn retries(config: &RetriesConfig) -> Retries {
     }
 }
 
-/// Most routes say the same: they share it.
-fn share(retries: Retries, shared: &mut Vec<Arc<Retries>>) -> Arc<Retries> {
-    match shared.iter().find(|known| ***known == retries) {
-        Some(known) => Arc::clone(known),
-        None => {
-            let new = Arc::new(retries);
-            // with so many different ones there is little to share
-            if shared.len() < SHARED_MAX {
-                shared.push(Arc::clone(&new));
-            }
-            new
-        }
-    }
-}
-
 fn answer(config: &RespondConfig) -> Answer {
-    let mut lines = Vec::new();
-    for (name, value) in &config.headers {
-        lines.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-    }
-    Answer { status: config.status, lines: lines.into(), body: config.body.as_bytes().into() }
+    let lines = policies::lines(&config.headers);
+    Answer { status: config.status, lines: lines.into(), body: config.body[..].into() }
 }
 
 /// Finds the routes that a listener has.
 pub(super) fn index(document: &Document, routes: Routes<'_>) -> RouteIndex {
+    let wanted = |route: &RouteConfig| match (&route.listeners, routes) {
+        (None, _) | (_, Routes::All) => true,
+        (Some(names), Routes::Of(name)) => names.iter().any(|n| *n.value == *name),
+        (Some(_), Routes::OfNobody) => false,
+    };
+    let mut wanted: Vec<(usize, &RouteConfig)> =
+        document.routes.iter().enumerate().filter(|(_, route)| wanted(route)).collect();
+    // patterns that are alike are asked in the order in which they are added
+    wanted.sort_by(|(_, a), (_, b)| rank(a, b));
     let mut builder = RouteIndexBuilder::default();
-    for (id, route) in document.routes.iter().enumerate() {
-        let wanted = match (&route.listeners, routes) {
-            (None, _) | (_, Routes::All) => true,
-            (Some(names), Routes::Of(name)) => names.iter().any(|n| *n.value == *name),
-            (Some(_), Routes::OfNobody) => false,
-        };
-        if !wanted {
-            continue;
-        }
+    for (id, route) in wanted {
         let host = match &route.matches.host {
             None => Host::Any,
             Some(HostPattern::Exact(name)) => Host::Exact(name),
             Some(HostPattern::Wildcard(suffix)) => Host::Wildcard(suffix),
         };
-        let literal = &route.matches.path.literal;
-        let path = match route.matches.path.kind {
-            PathKind::Exact => Path::Exact(literal),
-            PathKind::Subtree => Path::Subtree(literal),
-            PathKind::Prefix => Path::Prefix(literal),
-        };
-        builder.add(host, path, id as u32);
+        builder.add(host, route.priority, &route.matches.path, id as u32);
     }
     builder.build()
 }

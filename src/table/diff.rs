@@ -1,8 +1,9 @@
 //! What sets one table apart from the one before, by name.
 
 use super::Table;
-use super::outline::{Marked, PoolOutline};
-use crate::config::Variables;
+use super::effects::Effects;
+use super::outline::{ListenerOutline, Marked, Outline, PoolOutline};
+use crate::config::{Difference, Loaded, Variables};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -19,6 +20,25 @@ pub struct Changes {
     pub endpoints: Vec<(Box<str>, Names)>,
     /// Other keys that differ.
     pub settings: Vec<Box<str>>,
+    /// What that does to connections.
+    pub effects: Effects,
+}
+
+/// What changed, field by field, and what that does to connections: what `wharf diff` shows below the line.
+pub struct Detailed<'c> {
+    pub difference: &'c Difference,
+    pub changes: &'c Changes,
+}
+
+impl fmt::Display for Detailed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sentences = self.changes.effects.sentences();
+        write!(f, "{}", self.difference)?;
+        if !sentences.is_empty() {
+            f.write_str("connections (no request in flight is cut):\n")?;
+        }
+        sentences.iter().try_for_each(|sentence| writeln!(f, "  {sentence}"))
+    }
 }
 
 /// Names of one kind of thing.
@@ -32,14 +52,30 @@ pub struct Names {
 impl Changes {
     /// What `after` has otherwise than `before`.
     pub fn between(before: &Table, after: &Table) -> Changes {
-        let (old, new) = (&before.outline, &after.outline);
+        Changes::of((routes(before), &before.outline), (routes(after), &after.outline))
+    }
+
+    /// What a reload from `old` to `new` would say.
+    pub fn between_documents(old: &Loaded, new: &Loaded) -> Changes {
+        let outline =
+            |loaded: &Loaded| Outline { variables: loaded.variables.clone(), ..Outline::of(&loaded.document) };
+        let names = |loaded: &Loaded| loaded.document.routes.iter().map(|r| r.name().into_owned()).collect::<Vec<_>>();
+        let ((old, olds), (new, news)) = ((outline(old), names(old)), (outline(new), names(new)));
+        Changes::of((named(&olds, &old), &old), (named(&news, &new), &new))
+    }
+
+    fn of<'t>(
+        (old_routes, old): (impl Iterator<Item = (&'t str, u64)> + Clone, &Outline),
+        (new_routes, new): (impl Iterator<Item = (&'t str, u64)>, &Outline),
+    ) -> Changes {
         let Names { added, removed, changed } = Names::between(marked(&old.settings), marked(&new.settings));
         let mut changes = Changes {
-            routes: Names::between(routes(before), routes(after)),
+            routes: Names::between(old_routes, new_routes),
             upstreams: Names::between(pools(&old.upstreams), pools(&new.upstreams)),
-            listeners: Names::between(marked(&old.listeners), marked(&new.listeners)),
+            listeners: Names::between(listeners(&old.listeners), listeners(&new.listeners)),
             endpoints: endpoints(&old.upstreams, &new.upstreams),
             settings: [changed, added, removed].concat(),
+            effects: Effects::between(old, new),
         };
         let Changes { routes, endpoints, .. } = &mut changes;
         for names in std::iter::once(routes).chain(endpoints.iter_mut().map(|(_, names)| names)) {
@@ -49,14 +85,22 @@ impl Changes {
     }
 
     pub fn is_empty(&self) -> bool {
-        let Changes { routes, upstreams, listeners, endpoints, settings } = self;
+        let Changes { routes, upstreams, listeners, endpoints, settings, effects } = self;
         let names = [routes, upstreams, listeners];
-        names.iter().all(|names| names.is_empty()) && endpoints.is_empty() && settings.is_empty()
+        names.iter().all(|names| names.is_empty()) && endpoints.is_empty() && settings.is_empty() && effects.is_empty()
     }
 }
 
 fn routes(table: &Table) -> impl Iterator<Item = (&str, u64)> + Clone {
-    table.routes.iter().zip(&table.outline.routes).map(|(route, mark)| (&*route.name, *mark))
+    table.routes.iter().zip(&table.outline.routes).map(|(route, mark)| (route.name(), *mark))
+}
+
+fn named<'n>(names: &'n [String], outline: &'n Outline) -> impl Iterator<Item = (&'n str, u64)> + Clone {
+    names.iter().map(String::as_str).zip(outline.routes.iter().copied())
+}
+
+fn listeners(listeners: &[ListenerOutline]) -> impl Iterator<Item = (&str, u64)> + Clone {
+    listeners.iter().map(|listener| (&*listener.name, listener.mark))
 }
 
 fn pools(pools: &[PoolOutline]) -> impl Iterator<Item = (&str, u64)> + Clone {
@@ -110,10 +154,10 @@ impl Names {
     }
 }
 
-/// One line of bounded length: `routes +2 -1 (added: a, b; removed: c)`.
+/// One line of bounded length, the same in the log, the status, the API and `wharf diff`: `routes +2 -1 (added: a, b; removed: c)`.
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Changes { routes, upstreams, listeners, endpoints, settings } = self;
+        let Changes { routes, upstreams, listeners, endpoints, settings, effects } = self;
         if self.is_empty() {
             return f.write_str("nothing changed");
         }
@@ -141,6 +185,10 @@ impl fmt::Display for Changes {
         }
         if !settings.is_empty() {
             write!(f, "{separator}{}", some(settings))?;
+            separator = ", ";
+        }
+        if !effects.is_empty() {
+            write!(f, "{}{effects}", if separator.is_empty() { "" } else { "; " })?;
         }
         Ok(())
     }
@@ -211,9 +259,12 @@ mod tests {
             listeners: many(),
             endpoints: (0..100).map(|i| (name(i), many())).collect(),
             settings: vec!["shutdown_timeout".into()],
+            effects: Effects { left: (0..500).map(|i| (name(i), name(i))).collect(), ..Effects::default() },
         };
         let line = changes.to_string();
         assert!(line.len() < 12_000, "{} bytes", line.len());
-        assert!(line.contains("and 495 more") && line.ends_with("endpoints of 95 more upstreams, shutdown_timeout"));
+        assert!(
+            line.contains("endpoints of 95 more upstreams, shutdown_timeout; closes") && line.ends_with("and 495 more")
+        );
     }
 }

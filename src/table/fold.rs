@@ -17,6 +17,30 @@ pub(super) fn fold(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Folds every segment of `path` as a server does that trims, but neither knows streams nor loses a segment: one that would
+/// be empty is only read without case.
+pub(super) fn fold_keeping(path: &[u8], out: &mut Vec<u8>) {
+    for segment in path.strip_prefix(b"/").into_iter().flat_map(|path| path.split(|&byte| byte == b'/')) {
+        out.push(b'/');
+        let start = out.len();
+        fold_text(segment, out);
+        trim(out, start);
+        if out.len() == start {
+            fold_case(segment, out);
+        }
+    }
+}
+
+/// Letters in one case, and all else as it is.
+pub(super) fn fold_case(path: &[u8], out: &mut Vec<u8>) {
+    for chunk in path.utf8_chunks() {
+        for folded in chunk.valid().chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
+            out.extend_from_slice(folded.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        out.extend_from_slice(chunk.invalid());
+    }
+}
+
 /// Folds a pattern's literal, so that a folded path finds it.
 pub(super) fn fold_literal(literal: &[u8], kind: Kind, out: &mut Vec<u8>) {
     match memchr::memrchr(b'/', literal) {
@@ -108,6 +132,19 @@ mod tests {
     #[test]
     fn letters_beyond_ascii_lose_their_case_and_stay() {
         assert_eq!(folded("/CAF\u{C9}/\u{E0}".as_bytes()), "/caf\u{E9}/\u{E0}");
+    }
+
+    #[test]
+    fn a_segment_that_is_kept_is_read_without_case_and_nothing_more() {
+        let keeping = |path: &[u8]| {
+            let mut out = Vec::new();
+            fold_keeping(path, &mut out);
+            out
+        };
+        assert_eq!(keeping(b"/ /A. /.../\xff/X:$y.PHP "), b"/ /a/.../\xff/x:$y.php");
+        let mut out = Vec::new();
+        fold_case("/ /A. /\u{200B}\u{130}K".as_bytes(), &mut out);
+        assert_eq!(out, "/ /a. /\u{200B}i\u{307}k".as_bytes());
     }
 
     #[test]

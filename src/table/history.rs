@@ -3,13 +3,17 @@
 use super::Changes;
 use crate::config::Report;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// Tries that are remembered.
 const RECENT_MAX: usize = 32;
 /// Bytes of what is remembered of one.
 const WORDS_MAX: usize = 4096;
+/// Tries whose details are remembered, and the bytes of one's.
+const DETAILED_MAX: usize = 8;
+pub const DETAILS_MAX: usize = 16 << 10;
 
 /// Who asks for a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub struct Outcome {
     /// The hash of the texts that it was made from.
     pub config_hash: String,
     pub changes: Changes,
+    /// Field by field, as `wharf diff` shows it, if what was served before can still be told; cut when very long.
+    pub details: Option<Arc<str>>,
 }
 
 /// A table was not put in force; the one before is.
@@ -76,6 +82,8 @@ pub struct Attempt {
     pub why: Why,
     /// What changed, or the reason why nothing did; cut when very long.
     pub result: Result<String, String>,
+    /// What changed, field by field, of the last few.
+    pub details: Option<Arc<str>>,
 }
 
 /// What holds now.
@@ -100,7 +108,7 @@ impl History {
             None => Ok("started".to_owned()),
             Some(error) => Err(cut(error)),
         };
-        let last = Attempt { at, why: Why::Start, result };
+        let last = Attempt { at, why: Why::Start, result, details: None };
         let recent = VecDeque::from([last.clone()]);
         History(Mutex::new((Standing { loaded_at: at, config_hash, last }, recent)))
     }
@@ -110,19 +118,24 @@ impl History {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (standing, recent) = &mut *inner;
         let at = SystemTime::now();
+        let mut details = None;
         let result = match result {
             Ok(outcome) => {
+                details.clone_from(&outcome.details);
                 standing.loaded_at = outcome.at;
                 standing.config_hash.clone_from(&outcome.config_hash);
                 Ok(cut(&outcome.changes.to_string()))
             }
             Err(refusal) => Err(cut(&refusal.text)),
         };
-        standing.last = Attempt { at, why, result };
+        standing.last = Attempt { at, why, result, details };
         if recent.len() >= RECENT_MAX {
             recent.pop_front();
         }
         recent.push_back(standing.last.clone());
+        if let Some(attempt) = recent.iter_mut().rev().filter(|attempt| attempt.details.is_some()).nth(DETAILED_MAX) {
+            attempt.details = None;
+        }
     }
 
     pub fn standing(&self) -> Standing {
@@ -132,6 +145,29 @@ impl History {
     /// The last tries, the oldest first.
     pub fn recent(&self) -> Vec<Attempt> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1.iter().cloned().collect()
+    }
+}
+
+/// What is said of the details, no longer than is remembered.
+pub fn details(said: &impl fmt::Display) -> Arc<str> {
+    let mut text = Cut(String::new());
+    if write!(text, "{said}").is_err() {
+        text.0.truncate(text.0.rfind('\n').map_or(0, |at| at + 1));
+        text.0 += "… `wharf diff` shows all\n";
+    }
+    text.0.into()
+}
+
+/// A text that takes so much and no more.
+struct Cut(String);
+
+impl Write for Cut {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        if self.0.len() + piece.len() > DETAILS_MAX {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(piece);
+        Ok(())
     }
 }
 
@@ -149,7 +185,8 @@ mod tests {
     fn a_refusal_leaves_what_holds_and_the_list_stays_short() {
         let at = SystemTime::UNIX_EPOCH;
         let history = History::starting("a".into(), at, None);
-        let outcome = Outcome { generation: 2, at, config_hash: "b".into(), changes: Changes::default() };
+        let outcome =
+            Outcome { generation: 2, at, config_hash: "b".into(), changes: Changes::default(), details: None };
         history.note(Why::Signal, &Ok(outcome));
         for n in 0..100 {
             history.note(Why::File, &Err(Refusal::new("ø".repeat(n * 1000))));
@@ -160,5 +197,31 @@ mod tests {
         let recent = history.recent();
         assert_eq!(recent.len(), RECENT_MAX);
         assert!(recent.iter().all(|a| a.result.as_ref().is_err_and(|e| e.len() <= WORDS_MAX + 3)));
+    }
+
+    #[test]
+    fn details_are_kept_of_the_last_few_and_are_never_long() {
+        let line = "~ timeouts.read: 1m → 30s\n";
+        assert_eq!(&*details(&line), line);
+        let long = details(&vec![line; 10_000].concat());
+        assert_eq!(&*long, "… `wharf diff` shows all\n", "one piece that is too long");
+        struct Lines;
+        impl fmt::Display for Lines {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                (0..10_000).try_for_each(|n| writeln!(f, "- {n}"))
+            }
+        }
+        let long = details(&Lines);
+        assert!(long.starts_with("- 0\n- 1\n") && long.ends_with("\n… `wharf diff` shows all\n"));
+        assert!(long.len() < DETAILS_MAX + 40);
+        let history = History::starting("a".into(), SystemTime::UNIX_EPOCH, None);
+        for generation in 0..100 {
+            let (at, changes) = (SystemTime::UNIX_EPOCH, Changes::default());
+            let details = Some(Arc::clone(&long));
+            history.note(Why::Api, &Ok(Outcome { generation, at, config_hash: "b".into(), changes, details }));
+        }
+        let detailed: Vec<bool> = history.recent().iter().map(|attempt| attempt.details.is_some()).collect();
+        assert_eq!(detailed.iter().filter(|is| **is).count(), DETAILED_MAX);
+        assert!(detailed.ends_with(&[true; DETAILED_MAX]) && history.standing().last.details.is_some());
     }
 }

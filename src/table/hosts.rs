@@ -3,13 +3,25 @@
 use foldhash::fast::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-/// The two trees of one host.
+/// The two trees of one host, or of those of its routes that have one priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Roots {
     /// The patterns as written.
     pub written: u32,
     /// The patterns folded as a server does that compares names loosely; the same tree when nothing changes by it.
     pub folded: u32,
+    /// Where what trees of literals cannot hold stands; mostly nowhere.
+    pub more: u32,
+}
+
+impl Roots {
+    /// The value of [`Roots::more`] for nowhere.
+    pub const NO_MORE: u32 = u32::MAX;
+
+    /// One tree says all, and folding changes nothing in it.
+    pub fn is_simple(self) -> bool {
+        self.written == self.folded && self.more == Roots::NO_MORE
+    }
 }
 
 /// All hosts that have routes.

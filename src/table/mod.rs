@@ -1,7 +1,9 @@
 //! The document compiled: what is served, immutable and swapped whole.
 
 pub mod compile;
+mod conditions;
 pub mod diff;
+mod effects;
 mod fold;
 pub mod history;
 mod hosts;
@@ -9,35 +11,45 @@ mod index;
 pub mod listener;
 mod listeners;
 pub mod live;
+mod more;
+mod named;
 pub mod number;
 mod outline;
 mod paths;
+mod plant;
+mod policies;
 mod pools;
 mod readings;
 pub mod route;
 mod segments;
 mod shape;
-mod spelling;
 mod split;
 #[cfg(test)]
 mod tests;
+mod words;
 
-pub use diff::{Changes, Names};
+pub use crate::http::spelling::Malformed;
+pub use conditions::{Conditions, Unmet};
+pub use diff::{Changes, Detailed, Names};
+pub use effects::Effects;
 pub use history::{Attempt, History, Outcome, Refusal, Standing, Why};
-pub use index::{Found, Host, Path, RouteIndex, RouteIndexBuilder};
+pub use index::{Disagreement, Found, Host, RouteIndex};
 pub use listener::{ClientLimits, Listener};
 pub use live::LiveTable;
 pub use number::{Exhausted, Number, Numbers};
 pub use outline::Outline;
+pub use plant::RouteIndexBuilder;
 pub use readings::canonical;
-pub use route::{Action, Answer, Retries, Route, Timeouts};
-pub use spelling::Malformed;
+pub use route::{Action, Answer, Retries, Route, Rules, Timeouts};
 pub use split::Split;
 
+use crate::http::request::RequestHead;
 use crate::telemetry::UpstreamStats;
 use crate::upstream::Pool;
 use crate::upstream::probe::Check;
 use crate::value::Cidr;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +61,7 @@ pub struct Table {
     /// Those that are removed but were in use when this table was made, the last removed first. Names and addresses may be those of
     /// [`Table::listeners`].
     pub retired: Box<[Arc<Listener>]>,
-    pub routes: Box<[Arc<Route>]>,
+    pub routes: Box<[Route]>,
     pub upstreams: Box<[Arc<Upstream>]>,
     pub trusted_proxies: Box<[Cidr]>,
     /// What requests without a route are counted under.
@@ -94,19 +106,78 @@ impl Table {
         self.listeners.iter().chain(&self.retired)
     }
 
-    /// The route of a request that came in by `listener` for `host` (lower case, without port and final dot) and the path as written.
-    pub fn find(&self, listener: &Listener, host: &[u8], path: &[u8]) -> Found {
+    /// The route of a request that came in by `listener` for `host` (lower case, without port and final dot).
+    /// Who the client is said to be counts only where the peer is `trusted` to say so.
+    pub fn find(&self, listener: &Listener, host: &[u8], head: &RequestHead<'_, '_>, trusted: bool) -> Found {
         let Some(index) = self.indexes.get(listener.index) else { return Found::None };
-        index.find(host, path, |_| true)
+        let by_method = Cell::new(false);
+        let accepts = |place| match &self.route(place).conditions {
+            None => true,
+            Some(conditions) => meets(conditions, head, trusted, &by_method),
+        };
+        match index.find(host, head.target.path(), accepts) {
+            Found::None if by_method.get() => Found::OtherMethods,
+            found => found,
+        }
+    }
+
+    /// The methods that routes take of a request which but for its method would be theirs: the value of `Allow`.
+    pub fn allowed(&self, listener: &Listener, host: &[u8], head: &RequestHead<'_, '_>, trusted: bool) -> String {
+        let allowed = RefCell::new(BTreeSet::new());
+        let note = |place| {
+            if let Some(conditions) = &self.route(place).conditions
+                && conditions.check(head, trusted) == Err(Unmet::Method)
+            {
+                let mut allowed = allowed.borrow_mut();
+                allowed.extend(conditions.methods().into_iter().flatten().map(|method| &**method));
+                if allowed.contains("GET") {
+                    allowed.insert("HEAD");
+                }
+            }
+            false
+        };
+        if let Some(index) = self.indexes.get(listener.index) {
+            index.find(host, head.target.path(), note);
+        }
+        let methods: Vec<&str> = allowed.take().into_iter().collect();
+        methods.join(", ")
+    }
+
+    /// Why a path is ambiguous, as [`RouteIndex::disagreement`].
+    pub fn disagreement(
+        &self,
+        listener: &Listener,
+        host: &[u8],
+        head: &RequestHead<'_, '_>,
+        trusted: bool,
+    ) -> Option<Disagreement> {
+        let by_method = Cell::new(false);
+        let accepts = |place| match &self.route(place).conditions {
+            None => true,
+            Some(conditions) => meets(conditions, head, trusted, &by_method),
+        };
+        self.indexes.get(listener.index)?.disagreement(host, head.target.path(), accepts)
     }
 
     /// The route at `place`; what has no route is [`Table::unmatched`].
-    pub fn route(&self, place: u32) -> &Arc<Route> {
+    pub fn route(&self, place: u32) -> &Route {
         self.routes.get(place as usize).unwrap_or(&self.unmatched)
     }
 
     /// May `peer` say who its client is?
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|range| range.contains(peer))
+    }
+}
+
+/// Whether a request meets a route's conditions; notes when nothing but its method stands in the way.
+#[inline(never)]
+fn meets(conditions: &Conditions, head: &RequestHead<'_, '_>, trusted: bool, by_method: &Cell<bool>) -> bool {
+    match conditions.check(head, trusted) {
+        Ok(()) => true,
+        Err(unmet) => {
+            by_method.set(by_method.get() || unmet == Unmet::Method);
+            false
+        }
     }
 }

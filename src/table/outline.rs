@@ -1,7 +1,7 @@
 //! What a table was made from, as far as it takes to tell later what changed: a mark for each thing, which differs when what it stands
 //! for does.
 
-use crate::config::{Document, UpstreamConfig, Variables, facts};
+use crate::config::{Document, ListenerConfig, UpstreamConfig, Variables, facts};
 use std::fmt::{self, Arguments, Write};
 use std::hash::{DefaultHasher, Hasher};
 
@@ -14,7 +14,7 @@ pub struct Outline {
     /// In the order of the routes, which have their names with them.
     pub routes: Box<[u64]>,
     pub upstreams: Box<[PoolOutline]>,
-    pub listeners: Marked,
+    pub listeners: Box<[ListenerOutline]>,
     /// Every other key that holds something.
     pub settings: Marked,
     /// How names were written that came from the environment.
@@ -30,16 +30,28 @@ pub struct PoolOutline {
     pub endpoints: Marked,
 }
 
+/// A listener and where it listens.
+#[derive(Debug, Default)]
+pub struct ListenerOutline {
+    pub name: Box<str>,
+    pub mark: u64,
+    pub address: Box<str>,
+}
+
 impl Outline {
     pub fn of(document: &Document) -> Outline {
         let route = |route| mark(|out| facts::route(route, &document.defaults, out));
-        let listener = |config| mark(|out| facts::listener(config, out));
+        let listener = |(name, config): (&str, &ListenerConfig)| ListenerOutline {
+            name: name.into(),
+            mark: mark(|out| facts::listener(config, out)),
+            address: config.address.value.to_string().into(),
+        };
         let mut settings = Vec::new();
         facts::settings(document, &mut |key, value| settings.push((text(key), mark(|out| out(key, value)))));
         Outline {
             routes: document.routes.iter().map(route).collect(),
             upstreams: document.upstreams.iter().map(|(name, config)| pool(name, config)).collect(),
-            listeners: document.listeners.iter().map(|(name, config)| (name.into(), listener(config))).collect(),
+            listeners: document.listeners.iter().map(listener).collect(),
             settings: settings.into(),
             variables: Variables::default(),
         }

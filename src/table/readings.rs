@@ -4,10 +4,10 @@
 //! strips, merges, resolves and compares, or not. So the readings are the results of all such choices for the whole path.
 //! Equal results are followed once only, and the work has a limit.
 
-use super::fold::fold;
+use super::fold::{fold, fold_case, fold_keeping};
 use super::hosts::Roots;
 use super::segments::{Untidy, tidy};
-use super::spelling::{self, Malformed};
+use crate::http::spelling::{self, Malformed};
 use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
 use std::mem;
@@ -51,6 +51,9 @@ pub(super) struct Readings {
     forms: Forms,
     /// Forms up to here have been visited.
     visited: usize,
+    /// A literal is met by its folded form, however much of the folding a server does. What a `{name}` or a regular expression
+    /// is met by can be lost in folding, so that some servers' part of it is a reading of its own.
+    by_pieces: bool,
     work: usize,
     /// Three buffers for what is being made.
     now: Vec<u8>,
@@ -73,9 +76,10 @@ impl Readings {
     }
 
     /// Whether `agrees` says yes to every plausible reading of `path`; asks no further after the first no.
-    /// `path` has a canonical reading.
-    pub fn all(&mut self, path: &[u8], mut agrees: impl FnMut(Reading<'_>) -> bool) -> bool {
+    /// `path` has a canonical reading. `by_pieces`: some patterns are more than literals.
+    pub fn all(&mut self, path: &[u8], by_pieces: bool, mut agrees: impl FnMut(Reading<'_>) -> bool) -> bool {
         self.forms.clear();
+        self.by_pieces = by_pieces;
         (self.visited, self.work) = (0, 0);
         self.decode(path, &mut agrees)
             && self.extend(&mut agrees, b'\\', spelling::without_backslashes)
@@ -199,8 +203,26 @@ impl Readings {
             {
                 return false;
             }
+            if self.by_pieces && !self.visit_pieces(at, agrees) {
+                return false;
+            }
         }
         self.work <= WORK_MAX
+    }
+
+    /// Visits a form folded in part.
+    fn visit_pieces(&mut self, at: usize, agrees: &mut impl FnMut(Reading<'_>) -> bool) -> bool {
+        let Self { forms, folded, now, next, work, .. } = self;
+        let mut before = mem::take(folded);
+        [fold_keeping, fold_case].into_iter().all(|fold| {
+            folded.clear();
+            fold(forms.get(at), folded);
+            *work += cost(folded);
+            let mut tidier = Tidier { work, out: [now, next] };
+            let same = *folded == before || tidier.all(folded, |path| agrees(Reading { path, folded: true }));
+            mem::swap(folded, &mut before);
+            same
+        })
     }
 }
 

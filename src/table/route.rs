@@ -1,27 +1,37 @@
 //! A route, compiled: where its requests go and how long that may take.
 
-use super::{Split, Upstream};
+use super::words::Words;
+use super::{Conditions, Split, Upstream};
 use crate::failure::Failure;
 use crate::http::clock::Span;
+use crate::policy::Policies;
 use crate::telemetry::RouteStats;
 use crate::value::Template;
 use std::sync::Arc;
 
-/// Where requests go.
+/// Where requests go. A table may have a hundred thousand: what is long or seldom is shared or boxed.
 pub struct Route {
-    pub name: Box<str>,
-    /// Its host and path, unless the name says them.
-    pub pattern: Option<Box<str>>,
+    words: Words,
+    /// What it demands beside host and path; nothing for most routes.
+    pub conditions: Option<Box<Conditions>>,
     pub action: Action,
-    pub timeouts: Timeouts,
+    /// What is done to requests and their answers; nothing on most routes.
+    pub policies: Option<Box<Policies>>,
     /// Shared by all routes that say the same.
-    pub retries: Arc<Retries>,
+    pub rules: Arc<Rules>,
+    /// Outlive a reload that keeps the route's name.
+    pub stats: RouteStats,
+}
+
+/// What a request on a route may take.
+#[derive(Debug)]
+pub struct Rules {
+    pub timeouts: Timeouts,
+    pub retries: Retries,
     /// Largest request body in bytes.
     pub max_body: u64,
     /// Clients may switch to WebSocket.
     pub websocket: bool,
-    /// Outlive a reload that keeps the route's name.
-    pub stats: Arc<RouteStats>,
 }
 
 /// What is done with a request. Exactly one.
@@ -38,9 +48,31 @@ pub enum Action {
 }
 
 impl Route {
+    pub(super) fn new(words: Words, action: Action, rules: Arc<Rules>, stats: RouteStats) -> Route {
+        Route { words, conditions: None, action, policies: None, rules, stats }
+    }
+
+    /// What logs and metrics call it.
+    pub fn name(&self) -> &str {
+        self.words.name()
+    }
+
     /// Its host, if it has one, and its path, as written.
     pub fn pattern(&self) -> &str {
-        self.pattern.as_deref().unwrap_or(&self.name)
+        self.words.pattern()
+    }
+
+    /// What is left of it for a request that is on its way and outlives the table; `side` is what [`Split::choose`] chose.
+    pub fn apart(&self, side: u16) -> Route {
+        let action = self.upstream(side).map_or(Action::Nothing, |upstream| Action::Forward(Arc::clone(upstream)));
+        Route {
+            words: Words::alone(self.name()),
+            conditions: None,
+            action,
+            policies: None,
+            rules: Arc::clone(&self.rules),
+            stats: self.stats.clone(),
+        }
     }
 
     /// The upstream that answers, if one does; `side` is what [`Split::choose`] chose.

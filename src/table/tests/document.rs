@@ -24,7 +24,7 @@ fn every_example_of_the_manual_page_is_answered_as_it_says() {
         let (path, answer) = (cells[1], cells[2]);
         let answered = match find(&index, path) {
             Found::Route(id) => routes[id as usize - 1].0,
-            Found::None => "404",
+            Found::None | Found::OtherMethods => "404",
             Found::Ambiguous | Found::Malformed => "400",
         };
         assert_eq!(answered, answer, "{row}");

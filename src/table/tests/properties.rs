@@ -10,6 +10,8 @@ use std::cmp::Ordering;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Part {
     Literal(String),
+    /// `{x}`
+    Any,
     /// `x*`
     Starts(String),
     /// `*` as a whole segment: what follows, or nothing.
@@ -21,6 +23,7 @@ pub(super) fn parts(pattern: &str) -> Vec<Part> {
     let part = |segment: &str| match segment.strip_suffix('*') {
         Some("") => Part::Rest,
         Some(start) => Part::Starts(start.into()),
+        None if segment.starts_with('{') => Part::Any,
         None => Part::Literal(segment.into()),
     };
     segments.map(part).collect()
@@ -31,6 +34,7 @@ pub(super) fn matches(parts: &[Part], path: &str) -> bool {
     for (at, part) in parts.iter().enumerate() {
         match (part, segments.get(at)) {
             (Part::Literal(literal), Some(segment)) if literal == segment => {}
+            (Part::Any, Some(segment)) if !segment.is_empty() => {}
             (Part::Starts(start), Some(segment)) => return segment.starts_with(start),
             (Part::Rest, _) => return true,
             _ => return false,
@@ -39,12 +43,13 @@ pub(super) fn matches(parts: &[Part], path: &str) -> bool {
     segments.len() == parts.len()
 }
 
-/// "Segment by segment: literal before `/x*` before `/*`."
+/// "Segment by segment: literal before `{x}` before `/x*` before `/*`."
 fn precedence(a: &[Part], b: &[Part]) -> Ordering {
     let rank = |part: Option<&Part>| match part {
         None | Some(Part::Literal(_)) => (0, 0),
-        Some(Part::Starts(start)) => (1, usize::MAX - start.len()),
-        Some(Part::Rest) => (2, 0),
+        Some(Part::Any) => (1, 0),
+        Some(Part::Starts(start)) => (2, usize::MAX - start.len()),
+        Some(Part::Rest) => (3, 0),
     };
     let decides = (0..a.len().max(b.len())).map(|at| rank(a.get(at)).cmp(&rank(b.get(at))));
     decides.fold(Ordering::Equal, Ordering::then)
@@ -61,15 +66,32 @@ fn segment() -> impl Strategy<Value = &'static str> {
     select(vec!["a", "b", "ab", "ba", "aab", ".a", "a-b"])
 }
 
-/// `/a/b`, with a `/`, `*` or `/*` behind it or not.
+/// `/a/b`, with a `/`, `*` or `/*` behind it or not; some segments are `{x}`.
 pub(super) fn pattern() -> impl Strategy<Value = String> {
     let end = select(vec!["", "/", "*", "/*"]);
-    (vec(segment(), 0..4), end).prop_map(|(segments, end)| match (segments.is_empty(), end) {
-        (true, "" | "/") => "/".into(),
-        (true, _) => "/*".into(),
+    let part = prop_oneof![6 => segment(), 1 => Just("{x}")];
+    (vec(part, 0..4), end).prop_map(|(segments, end)| match (segments.last(), end) {
+        (None, "" | "/") => "/".into(),
+        (None, _) => "/*".into(),
+        (Some(&"{x}"), "*") => format!("/{}/*", segments.join("/")),
         _ => format!("/{}{end}", segments.join("/")),
     })
 }
+
+/// Whether a path matches.
+type Says = fn(&str) -> bool;
+
+/// Regular expressions and what they say, blind to case, of a path in lower case.
+const EXPRESSIONS: [(&str, Says); 4] = [
+    ("~ ^/a", |path| path.starts_with("/a")),
+    ("~ b/?$", |path| path.ends_with('b') || path.ends_with("b/")),
+    ("~ ^/[ab]+/[^/]*$", |path| {
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        let [first, _] = segments[..] else { return false };
+        !first.is_empty() && first.bytes().all(|b| matches!(b, b'a' | b'b'))
+    }),
+    ("~ .", |_| true),
+];
 
 fn plain_path() -> impl Strategy<Value = String> {
     (vec(segment(), 1..5), select(vec!["", "/"])).prop_map(|(segments, end)| format!("/{}{end}", segments.join("/")))
@@ -105,7 +127,7 @@ proptest! {
         let hosts = [Host::Exact("a.b.c"), Host::Wildcard("b.c"), Host::Wildcard("c"), Host::Any];
         let mut builder = RouteIndexBuilder::default();
         for ((host, pattern), id) in patterns.iter().zip(1..) {
-            builder.add(hosts[*host], pattern_of(pattern), id);
+            builder.add(hosts[*host], 0, &pattern_of(pattern), id);
         }
         let index = builder.build();
         let all: Vec<String> = patterns.iter().map(|(_, pattern)| pattern.clone()).collect();
@@ -113,6 +135,34 @@ proptest! {
             let of_host = |host| scan(&all, path, |id| patterns[id as usize - 1].0 == host);
             let expected = (0..4).find_map(of_host).map_or(Found::None, Found::Route);
             prop_assert_eq!(index.find(b"a.b.c", path.as_bytes(), |_| true), expected, "{}", path);
+        }
+    }
+
+    #[test]
+    fn priority_comes_before_the_path_and_expressions_come_last(
+        patterns in vec((-1..2, prop_oneof![4 => pattern(), 1 => (0..EXPRESSIONS.len()).prop_map(|at| EXPRESSIONS[at].0.into())]), 0..16),
+        paths in vec(plain_path(), 10),
+        refused in any::<u32>(),
+    ) {
+        let mut builder = RouteIndexBuilder::default();
+        for ((priority, pattern), id) in patterns.iter().zip(1..) {
+            builder.add(Host::Any, *priority, &pattern_of(pattern), id);
+        }
+        let index = builder.build();
+        let accepts = |id: u32| refused & 1 << id == 0;
+        for path in &paths {
+            let of_priority = |wanted: i32| {
+                let has = |id: u32| patterns[id as usize - 1].0 == wanted && accepts(id);
+                let is_expression = |id: u32| patterns[id as usize - 1].1.starts_with('~');
+                let written: Vec<String> = patterns.iter().map(|(_, pattern)| pattern.clone()).collect();
+                scan(&written, path, |id| has(id) && !is_expression(id)).or_else(|| {
+                    let finds = |text: &str| EXPRESSIONS.iter().any(|(known, says)| *known == text && says(path));
+                    (1..=patterns.len() as u32).find(|id| has(*id) && finds(&written[*id as usize - 1]))
+                })
+            };
+            let expected = [1, 0, -1].into_iter().find_map(of_priority);
+            let found = index.find(b"example.com", path.as_bytes(), accepts);
+            prop_assert_eq!(found, expected.map_or(Found::None, Found::Route), "{}", path);
         }
     }
 

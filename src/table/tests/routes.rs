@@ -39,13 +39,13 @@ fn a_path_that_no_pattern_matches_has_no_route() {
 fn what_does_not_accept_the_request_leaves_it_to_the_next_pattern_and_then_to_the_next_host() {
     let mut builder = RouteIndexBuilder::default();
     let (exact, wide, wider) = (Host::Exact("a.b.c"), Host::Wildcard("b.c"), Host::Wildcard("c"));
-    builder.add(exact, Path::Subtree("/x"), 1);
-    builder.add(exact, Path::Subtree("/x"), 2);
-    builder.add(exact, Path::Prefix("/x"), 3);
-    builder.add(exact, Path::Subtree(""), 4);
-    builder.add(wide, Path::Subtree("/x"), 5);
-    builder.add(wider, Path::Exact("/x/y"), 6);
-    builder.add(Host::Any, Path::Exact("/x/y"), 7);
+    builder.add(exact, 0, &pattern_of("/x/*"), 1);
+    builder.add(exact, 0, &pattern_of("/x/*"), 2);
+    builder.add(exact, 0, &pattern_of("/x*"), 3);
+    builder.add(exact, 0, &pattern_of("/*"), 4);
+    builder.add(wide, 0, &pattern_of("/x/*"), 5);
+    builder.add(wider, 0, &pattern_of("/x/y"), 6);
+    builder.add(Host::Any, 0, &pattern_of("/x/y"), 7);
     let index = builder.build();
     for least in 1..=7 {
         assert_eq!(index.find(b"a.b.c", b"/x/y", |id| id >= least), Found::Route(least));
@@ -65,7 +65,7 @@ fn the_host_is_exact_then_the_longest_wildcard_then_any() {
         Host::Exact("[::1]"),
     ];
     for (host, id) in hosts.into_iter().zip(1..) {
-        builder.add(host, Path::Subtree(""), id);
+        builder.add(host, 0, &pattern_of("/*"), id);
     }
     let index = builder.build();
     let long = "x.".repeat(10_000) + "b.example.com";
@@ -93,7 +93,7 @@ fn a_hundred_thousand_routes_over_ten_thousand_hosts_take_less_than_a_hundred_by
         let mut builder = RouteIndexBuilder::default();
         for id in 0..100_000 {
             let host = format!("tenant-{}.example.com", id / 10);
-            builder.add(Host::Exact(&host), Path::Subtree(&format!("{first}-{}", id % 10)), id);
+            builder.add(Host::Exact(&host), 0, &pattern_of(&format!("{first}-{}/*", id % 10)), id);
         }
         let index = builder.build();
         let bytes = index.heap_bytes() / 100_000;
@@ -103,4 +103,13 @@ fn a_hundred_thousand_routes_over_ten_thousand_hosts_take_less_than_a_hundred_by
             Found::Route(773)
         );
     }
+}
+
+#[test]
+fn expressions_are_asked_in_the_order_in_which_they_were_added_also_where_two_are_alike() {
+    let index = index(&["~ b$", "~ ^/a", "~ b$"]);
+    let but = |out: &[u32]| index.find(b"example.com", b"/ab", |id| !out.contains(&id));
+    assert_eq!(but(&[]), Found::Route(1));
+    assert_eq!(but(&[1]), Found::Route(2));
+    assert_eq!(but(&[1, 2]), Found::Route(3));
 }

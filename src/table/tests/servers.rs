@@ -2,8 +2,9 @@
 
 use super::properties::{pattern, scan};
 use super::*;
+use crate::http::spelling;
+use crate::table::fold;
 use crate::table::segments::{Untidy, tidy};
-use crate::table::{fold, spelling};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};

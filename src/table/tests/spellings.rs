@@ -220,10 +220,10 @@ fn spellings_stay_guarded_when_the_request_cannot_take_the_guard_route_that_is_n
 #[test]
 fn every_spelling_of_a_guarded_file_is_guarded_wherever_the_guard_stands() {
     let mut builder = RouteIndexBuilder::default();
-    builder.add(Host::Any, Path::Subtree("/admin"), 1);
-    builder.add(Host::Wildcard("com"), Path::Prefix("/admin"), 1);
-    builder.add(Host::Exact("example.com"), Path::Exact("/other"), 3);
-    builder.add(Host::Any, Path::Subtree(""), 2);
+    builder.add(Host::Any, 0, &pattern_of("/admin/*"), 1);
+    builder.add(Host::Wildcard("com"), 0, &pattern_of("/admin*"), 1);
+    builder.add(Host::Exact("example.com"), 0, &pattern_of("/other"), 3);
+    builder.add(Host::Any, 0, &pattern_of("/*"), 2);
     let index = builder.build();
     for path in SPELLINGS_OF_ADMIN {
         assert_ne!(find(&index, path), Found::Route(2), "{path}");
@@ -247,6 +247,28 @@ fn the_order_in_which_a_server_does_its_steps_makes_a_reading_of_its_own() {
         ("/a/*", "/x/../a/%2e%2e/y"),
     ] {
         assert_eq!(find(&index(&["/*", guard]), path), Found::Ambiguous, "{guard} and {path}");
+    }
+}
+
+#[test]
+fn what_folding_loses_stays_guarded_by_names_and_expressions() {
+    for (guard, paths) in [
+        (
+            "/{tenant}/admin/*",
+            &["/%20/ADMIN/x", "/%0A/adMin", "/%E2%80%8B/Admin", "/%FF/ADMIN", "/%20/%2541dmin", "/%20/admin./x"][..],
+        ),
+        ("~ ^/[^/]+/admin(/|$)", &["/%20/ADMIN/x", "/%09/Admin;/x", "/%ad/ADMIN", "/%20/Admin.%20/x"]),
+        ("~ \\.php$", &["/x:$y.PHP", "/a.%50hp/b::$DATAa.phP", "/x:$y.PHP%20"]),
+        ("~ ^/x .y$", &["/X%20.Y"]),
+    ] {
+        let mut builder = RouteIndexBuilder::default();
+        builder.add(Host::Any, 1, &pattern_of(guard), 1);
+        builder.add(Host::Any, 0, &pattern_of("/*"), 2);
+        let index = builder.build();
+        for path in paths {
+            assert_ne!(find(&index, path), Found::Route(2), "{guard} and {path}");
+        }
+        assert_eq!(find(&index, "/a%20b/x%2Ey:z;q"), Found::Route(2), "{guard}");
     }
 }
 
@@ -330,6 +352,22 @@ fn a_path_with_too_many_readings_is_ambiguous() {
     let index = index(&["/admin/*", "/*"]);
     assert_eq!(find(&index, "/a%252f..;x\\%c0%ae%3f".repeat(400)), Found::Ambiguous);
     assert_eq!(find(&index, "/a%20b".repeat(1_000)), Found::Route(2));
+}
+
+#[test]
+fn many_expressions_are_not_searched_for_by_thousands_of_readings() {
+    let mut builder = RouteIndexBuilder::default();
+    builder.add(Host::Any, 0, &pattern_of("/*"), 0);
+    for id in 1..=1000 {
+        builder.add(Host::Any, 1, &pattern_of(&format!("~ ^/r{id}/x$")), id);
+    }
+    let index = builder.build();
+    let hostile = "/q%25252541%c1%a1;a%5cb%3fc%23d//./y%2fz%255c%253b/x/..%2fw%EF%BC%8Fk;j//..;/v";
+    assert_eq!(find(&index, hostile), Found::Ambiguous);
+    for ordinary in ["/a%20b", "/a%2Fb", "/x//y", "/caf%C3%A9/../z", "/A;b=c/d", "/100%25", "/q%252Fx/./%E6%97%A5"] {
+        assert_eq!(find(&index, ordinary), Found::Route(0), "{ordinary}");
+    }
+    assert_eq!(find(&index, "/r7/%78"), Found::Route(7));
 }
 
 #[test]
