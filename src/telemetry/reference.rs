@@ -12,6 +12,7 @@ use super::catalogue::FAMILIES;
 use super::histogram::BUCKETS_S;
 use super::series::KEYS_MAX;
 use crate::failure::Failure;
+use crate::value::LogField;
 
 /// The fields of a line in their order, with their meaning.
 pub(super) const FIELDS: [(&str, &str, &str); 24] = [
@@ -111,23 +112,45 @@ fn the_reference_of_metrics_is_true() {
 fn the_reference_of_the_access_log_is_true() {
     let mut text = page(
         "Access log",
-        "One line of JSON a request, its fields always all there and in this order. Lines are handed to a writer of \
-         their own: a worker never waits for the disk or for whoever reads.",
+        "One line a request. Lines are handed to a writer of their own: a worker never waits for the disk or for whoever \
+         reads. `observability.access_log` says [where they go and in which form](configuration.md#observabilityaccess_log); \
+         a reload changes both for the lines from then on.",
     );
+    text += "## Fields\n\nWith `format: json` a line is one object, its fields always all there and in this order.\n\n";
     text += "| field | type | meaning |\n|---|---|---|\n";
     for (name, kind, meaning) in FIELDS {
         writeln!(text, "| `{name}` | {kind} | {} |", cell(meaning)).expect("a String grows");
     }
     write!(
         text,
-        "\n## What is never written\n\n\
+        "\n## Combined\n\n\
+         `format: combined` is the format that nginx and Apache call so, for programs that read theirs. The user is always \
+         `-`, the time is in UTC, the number after the status is `bytes_out`, and the target is the `path` above. Of a \
+         request that could not be read the quotes hold `-`.\n\n\
+         ```text\n\
+         203.0.113.9 - - [02/Jan/2026:03:04:05 +0000] \"GET /v1/user/1?page=2 HTTP/1.1\" 200 1024 \"-\" \"curl/7.88.1\"\n\
+         ```\n\n\
+         ## Templates\n\n\
+         Any other text with fields between braces is written with their values in place, by the names above; {} is not \
+         there yet. `{{{{` and `}}}}` are the braces themselves; a variable of nginx, such as `$status`, is refused.\n\n\
+         ```yaml\n\
+         observability:\n  \
+           access_log:\n    \
+             format: '{{ts}} {{client_ip}} {{status}} {{duration_s}} {{upstream}} \"{{path}}\" \"{{user_agent}}\"'\n\
+         ```\n\n\
+         What is empty or null is `-`. Put a field that a client fills in double quotes: no value breaks out of them, but \
+         one with a blank looks like two without. A tab between fields separates them for sure, too.\n\n\
+         ## What is never written\n\n\
+         This holds in every form. \
          No `Authorization`, no cookie, no user and password of a URL. In `path` and `referer` the value of a key becomes \
          `***` if the key contains {}, if one of its words ends in {}, or if one of its words is {}. Case does not \
          matter, nor what separates words (`api_key`, `apiKey`, `API-KEY`), nor percent-encoding; a key of more than 64 \
          characters is hidden as well. The same holds for parameters of a path segment (`/a;jsessionid=***/b`).\n\n\
          ## Odd bytes\n\n\
-         A line is one line of valid JSON whatever a client sends: control characters are escaped, what is not UTF-8 \
-         shows as `\\ufffd`. A field of more than {FIELD_BYTES_MAX} bytes is cut there and ends in `…`.\n\n\
+         A line is one line whatever a client sends. JSON is valid: control characters are escaped, what is not UTF-8 \
+         shows as `\\ufffd`. In `combined` and templates each byte that is a double quote, a backslash, a control \
+         character or not ASCII shows as `\\xHH`, as in nginx. A field of more than {FIELD_BYTES_MAX} bytes is cut there \
+         and ends in `…`, in `combined` and templates in `...`.\n\n\
          ## Lost lines\n\n\
          Up to {} MiB per worker wait for the writer. Lines that find no room, and lines that cannot be written (a full \
          disk, a reader that went away), are dropped and counted in `wharf_log_dropped_total{{sink=\"access_log\"}}`; \
@@ -135,6 +158,7 @@ fn the_reference_of_the_access_log_is_true() {
          ## Rotation\n\n\
          Move the file away, then send USR1: the file is opened anew. Until then lines go to the moved one. If it cannot \
          be opened, that is logged and the old one stays in use.\n",
+        code_list(FIELDS.iter().map(|(name, ..)| *name).filter(|name| LogField::parse(name).is_err())),
         code_list(redact::PARTS),
         code_list(redact::ENDINGS),
         code_list(redact::WORDS),

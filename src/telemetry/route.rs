@@ -1,7 +1,7 @@
 //! What is counted for one route: its requests, how long they took, what they moved, why they failed.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::failure::Failure;
@@ -11,12 +11,33 @@ use super::histogram::{Histogram, Observed};
 use super::series::Series;
 use crate::http::method::Method;
 
-/// The counts of one route. It outlives a reload that keeps the route. A route that has seen no request costs 16 bytes
-/// per worker.
-#[derive(Debug)]
+/// The counts of one route, shared by all who hold it. They outlive a reload that keeps the route. A route that has seen no request costs
+/// 40 bytes, however many workers there are.
+#[derive(Clone, Debug)]
 pub struct RouteStats {
-    cells: PerWorker<RouteCells>,
+    block: Arc<Block>,
+    at: u32,
 }
+
+/// The counts of a few routes: together they take less memory than each by itself, and few enough that one which goes on does not hold
+/// much that is gone.
+#[derive(Debug)]
+struct Block {
+    workers: usize,
+    /// Made by a route's first request.
+    routes: [OnceLock<PerWorker<RouteCells>>; BLOCK],
+}
+
+impl Block {
+    /// The first request of a route.
+    #[cold]
+    fn make<'b>(&'b self, cells: &'b OnceLock<PerWorker<RouteCells>>) -> &'b PerWorker<RouteCells> {
+        cells.get_or_init(|| PerWorker::new(self.workers))
+    }
+}
+
+/// Routes of one block.
+const BLOCK: usize = 32;
 
 /// One exchange, over.
 #[derive(Clone, Copy, Debug)]
@@ -48,18 +69,42 @@ struct RouteCells {
 impl RouteStats {
     /// Nothing counted yet, with room for workers `0..workers`.
     pub fn new(workers: usize) -> RouteStats {
-        RouteStats { cells: PerWorker::new(workers) }
+        RouteStats { block: Arc::new(Block { workers, routes: Default::default() }), at: 0 }
+    }
+
+    /// The same for one route after the other, which stand side by side in memory.
+    pub fn many(workers: usize) -> impl Iterator<Item = RouteStats> {
+        std::iter::successors(Some(RouteStats::new(workers)), move |RouteStats { block, at }| {
+            Some(match at + 1 {
+                at if (at as usize) < BLOCK => RouteStats { block: Arc::clone(block), at },
+                _ => RouteStats::new(workers),
+            })
+        })
+    }
+
+    fn made(&self) -> Option<&PerWorker<RouteCells>> {
+        self.block.routes.get(self.at as usize)?.get()
+    }
+
+    #[inline]
+    fn cells(&self, worker: usize) -> &RouteCells {
+        let cells = &self.block.routes[self.at as usize % BLOCK];
+        cells.get().unwrap_or_else(|| self.block.make(cells)).get(worker)
+    }
+
+    fn all_cells(&self) -> impl Iterator<Item = &RouteCells> {
+        self.made().into_iter().flat_map(PerWorker::iter)
     }
 
     /// A request found this route. `finish` follows on the same worker, whatever way the request ends.
     pub fn begin(&self, worker: usize) {
-        self.cells.get(worker).in_flight.add(1);
+        self.cells(worker).in_flight.add(1);
     }
 
     /// The request that `begin` announced is over.
     pub fn finish(&self, worker: usize, finished: &Finished) {
         let Finished { listener, method, code, duration, bytes_in, bytes_out, failure } = *finished;
-        let cells = self.cells.get(worker);
+        let cells = self.cells(worker);
         cells.in_flight.add(-1);
         cells.bytes_in.add(bytes_in);
         cells.bytes_out.add(bytes_out);
@@ -72,44 +117,44 @@ impl RouteStats {
 
     /// Drops what `worker` counted for listeners that are gone, so that their numbers can be given to others. Only that worker's thread may.
     pub fn forget_listeners(&self, worker: usize, gone: impl Fn(u16) -> bool) {
-        if let Some(cells) = self.cells.made(worker) {
+        if let Some(cells) = self.made().and_then(|cells| cells.made(worker)) {
             cells.requests.retain(|key| !gone(Key::unpack(key).listener));
         }
     }
 
     /// Whether no request ever found this route.
     pub(super) fn is_unused(&self) -> bool {
-        self.cells.is_unused()
+        self.made().is_none_or(PerWorker::is_unused)
     }
 
     pub(super) fn in_flight(&self) -> i64 {
-        self.cells.iter().map(|cells| cells.in_flight.get()).sum()
+        self.all_cells().map(|cells| cells.in_flight.get()).sum()
     }
 
     pub(super) fn bytes_in(&self) -> u64 {
-        self.cells.iter().map(|cells| cells.bytes_in.get()).sum()
+        self.all_cells().map(|cells| cells.bytes_in.get()).sum()
     }
 
     pub(super) fn bytes_out(&self) -> u64 {
-        self.cells.iter().map(|cells| cells.bytes_out.get()).sum()
+        self.all_cells().map(|cells| cells.bytes_out.get()).sum()
     }
 
     pub(super) fn duration(&self) -> Observed {
-        Observed::merged(self.cells.iter().map(|cells| &cells.duration))
+        Observed::merged(self.all_cells().map(|cells| &cells.duration))
     }
 
     /// Requests by listener, method and status; the second value is what exceeded [`super::series::KEYS_MAX`].
     pub(super) fn requests(&self) -> (BTreeMap<Key, u64>, u64) {
         let mut merged = BTreeMap::new();
-        for (key, count) in self.cells.iter().flat_map(|cells| cells.requests.iter()) {
+        for (key, count) in self.all_cells().flat_map(|cells| cells.requests.iter()) {
             *merged.entry(Key::unpack(key)).or_default() += count;
         }
-        (merged, self.cells.iter().map(|cells| cells.requests.overflow()).sum())
+        (merged, self.all_cells().map(|cells| cells.requests.overflow()).sum())
     }
 
     /// How often it failed with `failure`.
     pub(super) fn failed(&self, failure: Failure) -> u64 {
-        self.cells.iter().filter_map(|cells| cells.failures.get()).map(|counts| counts[failure as usize].get()).sum()
+        self.all_cells().filter_map(|cells| cells.failures.get()).map(|counts| counts[failure as usize].get()).sum()
     }
 }
 

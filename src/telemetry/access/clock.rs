@@ -1,4 +1,5 @@
-//! Time stamps of log lines: RFC 3339 in UTC with milliseconds, worked out once a second.
+//! Time stamps of log lines, in UTC and worked out once a second: RFC 3339 with milliseconds, and that of the common log
+//! format.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,13 +15,18 @@ const DAY: u64 = 86_400;
 pub(super) struct Clock {
     second: u64,
     text: [u8; TEXT.len()],
+    common_second: u64,
+    common_text: [u8; COMMON.len()],
 }
 
 const TEXT: &[u8; 20] = b"1970-01-01T00:00:00.";
+const COMMON: &[u8; 26] = b"01/Jan/1970:00:00:00 +0000";
+const MONTHS: [&[u8; 3]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 impl Default for Clock {
     fn default() -> Clock {
-        Clock { second: 0, text: *TEXT }
+        Clock { second: 0, text: *TEXT, common_second: 0, common_text: *COMMON }
     }
 }
 
@@ -36,6 +42,17 @@ impl Clock {
         let [_, a, b, c] = four_digits(since_epoch.subsec_millis());
         out.extend_from_slice(&self.text);
         out.extend_from_slice(&[a, b, c, b'Z']);
+    }
+
+    /// Appends `at` as the common log format says it: `02/Jan/2006:15:04:05 +0000`.
+    pub(super) fn write_common(&mut self, out: &mut Vec<u8>, at: SystemTime) {
+        let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let second = since_epoch.as_secs().min(LAST_SECOND);
+        if second != self.common_second {
+            self.common_second = second;
+            self.common_text = common_text_of(second);
+        }
+        out.extend_from_slice(&self.common_text);
     }
 }
 
@@ -57,6 +74,20 @@ fn text_of(second: u64) -> [u8; TEXT.len()] {
     digits(&mut text[11..13], of_day / 3600);
     digits(&mut text[14..16], of_day / 60 % 60);
     digits(&mut text[17..19], of_day % 60);
+    text
+}
+
+fn common_text_of(second: u64) -> [u8; COMMON.len()] {
+    let (year, month, day) = date_of(second / DAY);
+    let of_day = second % DAY;
+    let mut text = *COMMON;
+    digits(&mut text[..2], day);
+    // a month is one of 1 to 12
+    text[3..6].copy_from_slice(MONTHS[month as usize - 1]);
+    digits(&mut text[7..11], year);
+    digits(&mut text[12..14], of_day / 3600);
+    digits(&mut text[15..17], of_day / 60 % 60);
+    digits(&mut text[18..20], of_day % 60);
     text
 }
 
@@ -106,6 +137,22 @@ mod tests {
         assert_eq!(stamp(clock, 4_107_542_400_000), "2100-03-01T00:00:00.000Z");
         assert_eq!(stamp(clock, LAST_SECOND * 1000), "9999-12-31T23:59:59.000Z");
         assert_eq!(stamp(clock, LAST_SECOND * 2000), "9999-12-31T23:59:59.000Z");
+    }
+
+    #[test]
+    fn the_common_log_format_has_its_own_way_to_say_it() {
+        let clock = &mut Clock::default();
+        for (second, text) in [
+            (0, "01/Jan/1970:00:00:00 +0000"),
+            (1_136_214_245, "02/Jan/2006:15:04:05 +0000"),
+            (1_136_214_245, "02/Jan/2006:15:04:05 +0000"),
+            (951_782_400, "29/Feb/2000:00:00:00 +0000"),
+            (LAST_SECOND, "31/Dec/9999:23:59:59 +0000"),
+        ] {
+            let mut out = Vec::new();
+            clock.write_common(&mut out, SystemTime::UNIX_EPOCH + Duration::from_secs(second));
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
     }
 
     #[test]

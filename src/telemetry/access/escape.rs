@@ -1,13 +1,58 @@
-//! Bytes as the inside of a JSON string: always valid, always one line, never a control character.
+//! Bytes made harmless: always one line, never a control character, nothing that ends what quotes began. [`Json`] makes
+//! the inside of a JSON string of them, which is always valid; [`Hex`] what nginx makes of them, which is ASCII.
 
 use super::FIELD_BYTES_MAX;
 
-/// Appends `bytes`, of at most [`FIELD_BYTES_MAX`]; a longer field ends in `…`.
-pub(super) fn field(out: &mut Vec<u8>, bytes: &[u8]) {
+/// A way of escaping. What is [plain](is_plain) stays as it is in all of them.
+pub(super) trait Escape {
+    /// Marks a field that was cut.
+    const ELLIPSIS: &'static str;
+
+    /// Appends bytes of which some are not plain.
+    fn odd(out: &mut Vec<u8>, bytes: &[u8]);
+}
+
+/// What is not UTF-8 becomes `\ufffd`.
+pub(super) struct Json;
+
+impl Escape for Json {
+    const ELLIPSIS: &'static str = "…";
+
+    #[cold]
+    fn odd(out: &mut Vec<u8>, bytes: &[u8]) {
+        for chunk in bytes.utf8_chunks() {
+            chunk.valid().chars().for_each(|c| character(out, c));
+            if !chunk.invalid().is_empty() {
+                out.extend_from_slice(b"\\ufffd");
+            }
+        }
+    }
+}
+
+/// Each byte that is not plain becomes `\xHH`.
+pub(super) struct Hex;
+
+impl Escape for Hex {
+    const ELLIPSIS: &'static str = "...";
+
+    #[cold]
+    fn odd(out: &mut Vec<u8>, bytes: &[u8]) {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        for &byte in bytes {
+            match byte {
+                b' '..=b'~' if byte != b'"' && byte != b'\\' => out.push(byte),
+                _ => out.extend_from_slice(&[b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+            }
+        }
+    }
+}
+
+/// Appends `bytes`, of at most [`FIELD_BYTES_MAX`]; a longer field ends in [`Escape::ELLIPSIS`].
+pub(super) fn field<E: Escape>(out: &mut Vec<u8>, bytes: &[u8]) {
     let (bytes, cut) = limited(bytes);
-    text(out, bytes);
+    text::<E>(out, bytes);
     if cut {
-        ellipsis(out);
+        ellipsis::<E>(out);
     }
 }
 
@@ -22,23 +67,13 @@ pub(super) fn limited(bytes: &[u8]) -> (&[u8], bool) {
 }
 
 /// Marks a field that was cut.
-pub(super) fn ellipsis(out: &mut Vec<u8>) {
-    out.extend_from_slice("…".as_bytes());
+pub(super) fn ellipsis<E: Escape>(out: &mut Vec<u8>) {
+    out.extend_from_slice(E::ELLIPSIS.as_bytes());
 }
 
-/// Appends all of `bytes`. What is not UTF-8 becomes `\ufffd`.
-pub(super) fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    if is_plain(bytes) { out.extend_from_slice(bytes) } else { characters(out, bytes) }
-}
-
-#[cold]
-fn characters(out: &mut Vec<u8>, bytes: &[u8]) {
-    for chunk in bytes.utf8_chunks() {
-        chunk.valid().chars().for_each(|c| character(out, c));
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice(b"\\ufffd");
-        }
-    }
+/// Appends all of `bytes`.
+pub(super) fn text<E: Escape>(out: &mut Vec<u8>, bytes: &[u8]) {
+    if is_plain(bytes) { out.extend_from_slice(bytes) } else { E::odd(out, bytes) }
 }
 
 fn character(out: &mut Vec<u8>, c: char) {
@@ -100,7 +135,7 @@ mod tests {
 
     fn escaped(bytes: &[u8]) -> String {
         let mut out = Vec::new();
-        field(&mut out, bytes);
+        field::<Json>(&mut out, bytes);
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -111,6 +146,22 @@ mod tests {
         assert_eq!(escaped("blåbær 🫐".as_bytes()), "blåbær 🫐");
         assert_eq!(escaped("\u{85}\u{2028}".as_bytes()), r"\u0085\u2028");
         assert_eq!(escaped(b"\xff\xfe!"), r"\ufffd\ufffd!");
+    }
+
+    #[test]
+    fn nginx_escapes_the_same_bytes_in_the_same_way() {
+        // the map of ngx_http_log_escape, in bits from the lowest, and its digits
+        const ODD: [u32; 8] = [0xffff_ffff, 0x0000_0004, 0x1000_0000, 0x8000_0000, !0, !0, !0, !0];
+        for byte in 0..=255u8 {
+            let mut out = Vec::new();
+            field::<Hex>(&mut out, &[b'a', byte]);
+            let odd = ODD[usize::from(byte / 32)] >> (byte % 32) & 1 == 1;
+            let expected = if odd { format!("a\\x{byte:02X}") } else { format!("a{}", byte as char) };
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+        let mut out = Vec::new();
+        field::<Hex>(&mut out, &[b'a'; FIELD_BYTES_MAX + 1]);
+        assert!(out.len() == FIELD_BYTES_MAX + 3 && out.ends_with(b"a..."));
     }
 
     #[test]

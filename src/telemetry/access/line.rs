@@ -1,4 +1,4 @@
-//! One line of the access log: the facts of one request, and how they are written.
+//! One line of the access log: the facts of one request, and how JSON is made of them.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -8,7 +8,8 @@ use crate::failure::Failure;
 
 use super::clock::Clock;
 use super::digits::{number, seconds};
-use super::{escape, redact};
+use super::escape::{self, Json};
+use super::redact;
 
 /// The facts of one request, borrowed from where they are. Text is as it came from the client: making it harmless is
 /// the log's work.
@@ -53,7 +54,7 @@ pub struct Record<'a> {
     pub referer: &'a [u8],
 }
 
-/// Appends the line of `record`, with its newline.
+/// Appends the line of `record` in JSON, with its newline.
 pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
     let Record {
         at,
@@ -86,17 +87,17 @@ pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
     out.extend_from_slice(b"{\"ts\":\"");
     clock.write(out, *at);
     out.extend_from_slice(b"\",\"request_id\":\"");
-    escape::field(out, request_id);
+    escape::field::<Json>(out, request_id);
     out.extend_from_slice(b"\",\"client_ip\":\"");
     address(out, *client_ip);
     out.extend_from_slice(b"\",\"method\":\"");
-    escape::field(out, method);
+    escape::field::<Json>(out, method);
     out.extend_from_slice(b"\",\"scheme\":\"");
     constant(out, scheme);
     out.extend_from_slice(b"\",\"host\":\"");
-    redact::host(out, host);
+    redact::host::<Json>(out, host);
     out.extend_from_slice(b"\",\"path\":\"");
-    redact::url(out, path);
+    redact::url::<Json>(out, path);
     out.extend_from_slice(b"\",\"protocol\":\"");
     constant(out, protocol);
     out.extend_from_slice(b"\",\"status\":");
@@ -108,7 +109,7 @@ pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
     out.extend_from_slice(b",\"duration_s\":");
     seconds(out, *duration);
     out.extend_from_slice(b",\"route\":\"");
-    escape::field(out, route.as_bytes());
+    escape::field::<Json>(out, route.as_bytes());
     out.extend_from_slice(b"\",\"upstream\":");
     or_null(out, *upstream, name);
     out.extend_from_slice(b",\"endpoint\":");
@@ -124,9 +125,9 @@ pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
     out.extend_from_slice(if *reused { b",\"reused\":true,\"reason\":" } else { b",\"reused\":false,\"reason\":" });
     or_null(out, reason.map(Failure::word), name);
     out.extend_from_slice(b",\"user_agent\":\"");
-    escape::field(out, user_agent);
+    escape::field::<Json>(out, user_agent);
     out.extend_from_slice(b"\",\"referer\":\"");
-    redact::url(out, referer);
+    redact::url::<Json>(out, referer);
     out.extend_from_slice(b"\",\"tls_version\":null}\n");
 }
 
@@ -139,7 +140,7 @@ fn or_null<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut Vec<u
 
 fn name(out: &mut Vec<u8>, name: &str) {
     out.push(b'"');
-    escape::field(out, name.as_bytes());
+    escape::field::<Json>(out, name.as_bytes());
     out.push(b'"');
 }
 
@@ -149,7 +150,7 @@ fn constant(out: &mut Vec<u8>, word: &'static str) {
     out.extend_from_slice(word.as_bytes());
 }
 
-fn address(out: &mut Vec<u8>, ip: IpAddr) {
+pub(super) fn address(out: &mut Vec<u8>, ip: IpAddr) {
     match ip.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();

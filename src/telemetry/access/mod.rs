@@ -1,4 +1,4 @@
-//! The access log: one line of JSON a request, written by a thread of its own. A worker never waits for it.
+//! The access log: one line a request, written by a thread of its own. A worker never waits for it.
 //!
 //! Each worker collects lines and hands them over at the end of a turn, by swapping a pointer; the writer takes what
 //! all of them handed over some hundred times a second at most. Lines that find no room are dropped and counted.
@@ -9,6 +9,7 @@ mod digits;
 mod escape;
 mod handover;
 mod line;
+mod plain;
 pub(super) mod redact;
 mod writer;
 
@@ -21,6 +22,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::{ProgramStats, Sink};
+use crate::value::AccessLogFormat;
 use clock::Clock;
 use destination::Destination;
 use handover::{Lines, Slot};
@@ -57,8 +59,9 @@ pub struct AccessLog {
 }
 
 /// Where lines go, and where the last of those that went elsewhere before still do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ways {
+    format: AccessLogFormat,
     current: Option<Running>,
     former: Vec<Running>,
 }
@@ -81,10 +84,10 @@ impl AccessLog {
     ///
     /// # Errors
     /// When the output cannot be opened, or no thread be started.
-    pub fn start(output: Output, program: Arc<ProgramStats>) -> io::Result<AccessLog> {
-        let log = AccessLog { program, ways: Arc::default() };
-        let opened = log.open(output)?;
-        log.switch(opened);
+    pub fn start(output: Output, format: AccessLogFormat, program: Arc<ProgramStats>) -> io::Result<AccessLog> {
+        let ways = Ways { format, current: None, former: Vec::new() };
+        let log = AccessLog { program, ways: Arc::new(Mutex::new(ways)) };
+        log.ways().current = log.open(output)?.0;
         Ok(log)
     }
 
@@ -97,10 +100,12 @@ impl AccessLog {
         Ok(Opened(destination.map(|destination| Running::start(destination, &self.program)).transpose()?))
     }
 
-    /// Sends lines to another output from now on: those of a worker as soon as it [follows](AccessLines::follow). What it pushed before goes
-    /// where it would have gone.
-    pub fn switch(&self, opened: Opened) {
+    /// Writes lines in this form, and sends them to another output if one is given, from now on: those of a worker as soon as it
+    /// [follows](AccessLines::follow). What it pushed before is in the form it had, and goes where it would have gone.
+    pub fn switch(&self, format: AccessLogFormat, opened: Option<Opened>) {
         let mut ways = self.ways();
+        ways.format = format;
+        let Some(opened) = opened else { return };
         if let Some(former) = std::mem::replace(&mut ways.current, opened.0) {
             former.shared.ask_to_retire();
             former.writer.unpark();
@@ -111,8 +116,14 @@ impl AccessLog {
 
     /// An end for one more worker.
     pub fn lines(&self) -> AccessLines {
-        let end = self.ways().current.as_ref().map(Running::end);
-        AccessLines { ways: Arc::clone(&self.ways), end, lines: Box::default(), clock: Clock::default() }
+        let ways = self.ways();
+        AccessLines {
+            ways: Arc::clone(&self.ways),
+            format: ways.format.clone(),
+            end: ways.current.as_ref().map(Running::end),
+            lines: Box::default(),
+            clock: Clock::default(),
+        }
     }
 
     /// Opens the file anew, as after a rotation; nothing for other outputs. It is done by the writer, soon.
@@ -126,7 +137,7 @@ impl AccessLog {
     /// Writes what was handed over so far and stops, within `limit`. Tells whether it was all handled in that time.
     pub fn finish(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
-        let Ways { current, former } = &mut *self.ways();
+        let Ways { current, former, .. } = &mut *self.ways();
         let all: Vec<Running> = current.take().into_iter().chain(former.drain(..)).collect();
         all.iter().for_each(Running::stop);
         all.iter().all(|running| running.is_done(until.saturating_duration_since(Instant::now())))
@@ -184,6 +195,7 @@ impl Drop for Running {
 /// One worker's end of the access log. What was pushed is handed over by `flush`, at the latest when this is dropped.
 pub struct AccessLines {
     ways: Arc<Mutex<Ways>>,
+    format: AccessLogFormat,
     end: Option<End>,
     lines: Box<Lines>,
     clock: Clock,
@@ -201,10 +213,11 @@ impl AccessLines {
         self.end.is_some()
     }
 
-    /// Hands over what was pushed, and goes where the log goes now.
+    /// Hands over what was pushed, and goes where the log goes now, in the form it has now.
     pub fn follow(&mut self) {
         let ways = Arc::clone(&self.ways);
         let ways = ways.lock().unwrap_or_else(PoisonError::into_inner);
+        self.format = ways.format.clone();
         let here = self.end.as_ref().map(|end| Arc::as_ptr(&end.shared));
         if here == ways.current.as_ref().map(|running| Arc::as_ptr(&running.shared)) {
             return;
@@ -227,7 +240,12 @@ impl AccessLines {
         if self.end.is_none() {
             return;
         }
-        line::write(&mut self.lines.bytes, &mut self.clock, record);
+        let (out, clock) = (&mut self.lines.bytes, &mut self.clock);
+        match &self.format {
+            AccessLogFormat::Json => line::write(out, clock, record),
+            AccessLogFormat::Combined => plain::combined(out, clock, record),
+            AccessLogFormat::Template(pieces) => plain::template(out, clock, record, pieces),
+        }
         self.lines.count += 1;
         if self.lines.bytes.len() > BATCH_BYTES {
             self.flush();

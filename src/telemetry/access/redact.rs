@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr3, memrchr};
 
-use super::escape;
+use super::escape::{self, Escape};
 
 /// A key is secret if it contains one of these, whatever separates its words.
 pub(in crate::telemetry) const PARTS: [&str; 16] = [
@@ -34,47 +34,47 @@ pub(in crate::telemetry) const WORDS: [&str; 4] = ["code", "pass", "otp", "sid"]
 const HIDDEN: &[u8] = b"***";
 
 /// Appends a request target or a URL, escaped and without its secrets; like [`escape::field`] it may be cut.
-pub(super) fn url(out: &mut Vec<u8>, url: &[u8]) {
+pub(super) fn url<E: Escape>(out: &mut Vec<u8>, url: &[u8]) {
     let (url, cut) = escape::limited(url);
     if !escape::is_plain_without(url, *b"?;#@") {
         let (before, pairs) = url.split_at(memchr3(b'?', b';', b'#', url).unwrap_or(url.len()));
-        without_user(out, before);
-        without_secrets(out, pairs);
+        without_user::<E>(out, before);
+        without_secrets::<E>(out, pairs);
     } else {
         out.extend_from_slice(url);
     }
     if cut {
-        escape::ellipsis(out);
+        escape::ellipsis::<E>(out);
     }
 }
 
 /// Appends `host` without what may stand before an `@`.
-pub(super) fn host(out: &mut Vec<u8>, host: &[u8]) {
+pub(super) fn host<E: Escape>(out: &mut Vec<u8>, host: &[u8]) {
     if !escape::is_plain_without(host, *b"@") {
-        escape::field(out, memrchr(b'@', host).map_or(host, |at| &host[at + 1..]));
+        escape::field::<E>(out, memrchr(b'@', host).map_or(host, |at| &host[at + 1..]));
     } else {
         out.extend_from_slice(escape::limited(host).0);
     }
 }
 
 /// Scheme, authority and path; the authority loses its user and password.
-fn without_user(out: &mut Vec<u8>, url: &[u8]) {
+fn without_user<E: Escape>(out: &mut Vec<u8>, url: &[u8]) {
     if url.first() == Some(&b'/') {
-        return escape::text(out, url);
+        return escape::text::<E>(out, url);
     }
     let start = memchr::memmem::find(url, b"://").map_or(0, |at| at + 3);
     let end = memchr(b'/', &url[start..]).map_or(url.len(), |at| start + at);
     let host = memrchr(b'@', &url[start..end]).map_or(start, |at| start + at + 1);
-    escape::text(out, &url[..start]);
-    escape::text(out, &url[host..]);
+    escape::text::<E>(out, &url[..start]);
+    escape::text::<E>(out, &url[host..]);
 }
 
 /// What begins with `?`, `;` or `#`: pairs of key and value.
-fn without_secrets(out: &mut Vec<u8>, mut rest: &[u8]) {
+fn without_secrets<E: Escape>(out: &mut Vec<u8>, mut rest: &[u8]) {
     // Before the `?` these are parameters of a path segment, which end with it.
     let mut in_path = rest.first() == Some(&b';');
     while let [separator, after @ ..] = rest {
-        escape::text(out, &[*separator]);
+        escape::text::<E>(out, &[*separator]);
         in_path &= !matches!(separator, b'?' | b'#');
         let ends_pair = |b: &u8| matches!(b, b'&' | b';' | b'?' | b'#') || (in_path && *b == b'/');
         let mut end = after.iter().position(ends_pair).unwrap_or(after.len());
@@ -84,10 +84,10 @@ fn without_secrets(out: &mut Vec<u8>, mut rest: &[u8]) {
                     // A `;` or `?` within a secret does not end it.
                     end = memchr(b'&', after).unwrap_or(after.len());
                 }
-                escape::text(out, &after[..=equals]);
+                escape::text::<E>(out, &after[..=equals]);
                 out.extend_from_slice(HIDDEN);
             }
-            _ => escape::text(out, &after[..end]),
+            _ => escape::text::<E>(out, &after[..end]),
         }
         rest = &after[end..];
     }
@@ -147,11 +147,12 @@ fn decoded(key: &[u8]) -> impl Iterator<Item = u8> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::escape::{Hex, Json};
     use super::*;
 
     fn shown(text: &str) -> String {
         let mut out = Vec::new();
-        url(&mut out, text.as_bytes());
+        url::<Json>(&mut out, text.as_bytes());
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -243,7 +244,7 @@ mod tests {
         assert_eq!(shown("https://shop.example/a@b"), "https://shop.example/a@b");
         assert_eq!(shown("/a@b"), "/a@b");
         let mut out = Vec::new();
-        host(&mut out, b"me:pw@shop.example");
+        host::<Json>(&mut out, b"me:pw@shop.example");
         assert_eq!(out, b"shop.example");
     }
 
@@ -258,12 +259,15 @@ mod tests {
         fn no_url_shows_the_value_after_a_secret_key(before in "[a-z;?#/&=%@:]{0,30}", after in "[a-z;?#/&=%@:]{0,30}") {
             let text = shown(&format!("/{before}?token=HUNTER2&{after}"));
             prop_assert!(!text.contains("HUNTER2"), "{text}");
+            let mut out = Vec::new();
+            url::<Hex>(&mut out, format!("/{before}?token=HUNTER2&{after}").as_bytes());
+            prop_assert_eq!(String::from_utf8(out).unwrap(), text);
         }
 
         #[test]
         fn any_bytes_make_a_json_string(bytes: Vec<u8>) {
             let mut out = Vec::new();
-            url(&mut out, &bytes);
+            url::<Json>(&mut out, &bytes);
             let text = String::from_utf8(out).unwrap();
             let json = format!("\"{text}\"");
             prop_assert!(serde_json::from_str::<String>(&json).is_ok());

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::*;
 use crate::failure::Failure;
 use crate::telemetry::reference::FIELDS;
+use crate::value::AccessLogFormat::Json;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -50,7 +51,7 @@ fn program() -> Arc<ProgramStats> {
     Arc::new(ProgramStats::new("0.0.0", ""))
 }
 
-fn record() -> Record<'static> {
+pub(super) fn record() -> Record<'static> {
     Record {
         at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_323_045_678),
         request_id: b"0af7651916cd43dd8448eb211c80319c",
@@ -172,8 +173,8 @@ proptest! {
 }
 
 fn writing_to(destination: Destination, program: &Arc<ProgramStats>) -> AccessLog {
-    let log = AccessLog::start(Output::None, Arc::clone(program)).unwrap();
-    log.switch(Opened(Some(Running::start(destination, program).unwrap())));
+    let log = AccessLog::start(Output::None, Json, Arc::clone(program)).unwrap();
+    log.switch(Json, Some(Opened(Some(Running::start(destination, program).unwrap()))));
     log
 }
 
@@ -189,20 +190,20 @@ fn lines_go_to_another_output_from_the_moment_a_worker_follows_and_none_is_lost_
     let directory = Directory::new();
     let [first, second] = ["first.log", "second.log"].map(|name| directory.path(name));
     let program = program();
-    let log = AccessLog::start(Output::File(first.clone()), Arc::clone(&program)).unwrap();
+    let log = AccessLog::start(Output::File(first.clone()), Json, Arc::clone(&program)).unwrap();
     let mut lines = log.lines();
     let push = |lines: &mut AccessLines, n| lines.push(&Record { bytes_out: n, ..record() });
     push(&mut lines, 0);
-    log.switch(log.open(Output::File(second.clone())).unwrap());
+    log.switch(Json, Some(log.open(Output::File(second.clone())).unwrap()));
     push(&mut lines, 1);
     lines.follow();
     push(&mut lines, 2);
-    log.switch(log.open(Output::None).unwrap());
+    log.switch(Json, Some(log.open(Output::None).unwrap()));
     push(&mut lines, 3);
     lines.follow();
     assert!(!lines.enabled());
     push(&mut lines, 4);
-    log.switch(log.open(Output::File(first.clone())).unwrap());
+    log.switch(Json, Some(log.open(Output::File(first.clone())).unwrap()));
     lines.follow();
     assert!(lines.enabled());
     push(&mut lines, 5);
@@ -223,7 +224,7 @@ fn a_stalled_output_does_not_keep_lines_from_the_next_one() {
     let mut lines = log.lines();
     (0..10_000).for_each(|_| lines.push(&record()));
     lines.flush();
-    log.switch(log.open(Output::File(path.clone())).unwrap());
+    log.switch(Json, Some(log.open(Output::File(path.clone())).unwrap()));
     lines.follow();
     lines.push(&Record { bytes_out: 7, ..record() });
     lines.flush();
@@ -231,10 +232,31 @@ fn a_stalled_output_does_not_keep_lines_from_the_next_one() {
 }
 
 #[test]
+fn another_form_holds_from_the_moment_a_worker_follows_and_in_the_order_of_lines() {
+    let directory = Directory::new();
+    let path = directory.path("access.log");
+    let log = AccessLog::start(Output::File(path.clone()), Json, program()).unwrap();
+    let mut lines = log.lines();
+    lines.push(&record());
+    log.switch(AccessLogFormat::parse("{status} {bytes_out}").unwrap(), None);
+    lines.push(&record());
+    lines.follow();
+    lines.push(&Record { bytes_out: 7, ..record() });
+    log.switch(AccessLogFormat::Combined, None);
+    lines.follow();
+    lines.push(&record());
+    drop(lines);
+    assert!(log.finish(DEADLINE));
+    let text = fs::read_to_string(&path).unwrap();
+    let starts: Vec<_> = text.lines().map(|line| &line[..5]).collect();
+    assert_eq!(starts, ["{\"ts\"", "{\"ts\"", "200 7", "203.0"]);
+}
+
+#[test]
 fn an_output_that_cannot_be_opened_changes_nothing() {
     let directory = Directory::new();
     let path = directory.path("access.log");
-    let log = AccessLog::start(Output::File(path.clone()), program()).unwrap();
+    let log = AccessLog::start(Output::File(path.clone()), Json, program()).unwrap();
     let mut lines = log.lines();
     assert!(log.open(Output::File(directory.path("missing/access.log"))).is_err());
     lines.follow();
@@ -249,7 +271,7 @@ fn lines_of_several_workers_all_arrive_whole_and_in_each_workers_order() {
     let directory = Directory::new();
     let path = directory.path("access.log");
     let program = program();
-    let log = AccessLog::start(Output::File(path.clone()), Arc::clone(&program)).unwrap();
+    let log = AccessLog::start(Output::File(path.clone()), Json, Arc::clone(&program)).unwrap();
     thread::scope(|scope| {
         for worker in 0..3u64 {
             let mut lines = log.lines();
@@ -279,7 +301,7 @@ fn lines_of_several_workers_all_arrive_whole_and_in_each_workers_order() {
 fn a_single_line_is_written_without_anything_following_it() {
     let directory = Directory::new();
     let path = directory.path("access.log");
-    let log = AccessLog::start(Output::File(path.clone()), program()).unwrap();
+    let log = AccessLog::start(Output::File(path.clone()), Json, program()).unwrap();
     let mut lines = log.lines();
     for n in 1..=50 {
         lines.push(&record());
@@ -292,7 +314,7 @@ fn a_single_line_is_written_without_anything_following_it() {
 fn after_a_rotation_lines_go_to_the_new_file() {
     let directory = Directory::new();
     let path = directory.path("access.log");
-    let log = AccessLog::start(Output::File(path.clone()), program()).unwrap();
+    let log = AccessLog::start(Output::File(path.clone()), Json, program()).unwrap();
     let mut lines = log.lines();
     lines.push(&Record { bytes_in: 1, ..record() });
     lines.flush();
@@ -346,7 +368,7 @@ fn stopping_gives_up_on_a_stalled_reader_at_its_limit() {
 #[test]
 fn lost_lines_of_a_full_disk_are_counted() {
     let program = program();
-    let log = AccessLog::start(Output::File("/dev/full".into()), Arc::clone(&program)).unwrap();
+    let log = AccessLog::start(Output::File("/dev/full".into()), Json, Arc::clone(&program)).unwrap();
     let mut lines = log.lines();
     (0..10).for_each(|_| lines.push(&record()));
     drop(lines);
@@ -356,7 +378,7 @@ fn lost_lines_of_a_full_disk_are_counted() {
 
 #[test]
 fn no_output_means_no_work() {
-    let log = AccessLog::start(Output::None, program()).unwrap();
+    let log = AccessLog::start(Output::None, Json, program()).unwrap();
     let mut lines = log.lines();
     assert!(!lines.enabled());
     lines.push(&record());
@@ -367,5 +389,5 @@ fn no_output_means_no_work() {
 #[test]
 fn a_file_that_cannot_be_opened_is_an_error_at_the_start() {
     let directory = Directory::new();
-    assert!(AccessLog::start(Output::File(directory.path("missing/access.log")), program()).is_err());
+    assert!(AccessLog::start(Output::File(directory.path("missing/access.log")), Json, program()).is_err());
 }
