@@ -6,15 +6,15 @@ use crate::failure::Failure;
 use crate::http::field::{Class, members};
 use crate::http::method::Method;
 use crate::http::request::RequestHead;
+use crate::policy::Page;
 use crate::table::Answer;
-use crate::value::{Segment, Template, Variable};
 use std::time::SystemTime;
 
 /// Seconds after which a client may try again when no endpoint could take its request.
 const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
 
 /// The methods that are forwarded; others too, but for CONNECT and TRACE.
-pub const ALLOW: &[u8] = b"Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n";
+pub const METHODS: &str = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
 
 /// How an answer leaves.
 #[derive(Clone, Copy)]
@@ -52,23 +52,67 @@ pub fn write_fixed(answer: &Answer, terms: Terms, out: &mut Vec<u8>) {
     write(answer.status, &answer.lines, &answer.body, terms, out);
 }
 
-/// Appends the answer that says why a request failed: JSON for a client that accepts it, else text.
-pub fn write_failure(failure: Failure, json: bool, request_id: &[u8], terms: Terms, out: &mut Vec<u8>) {
-    let (status, word, id) = (failure.status(), failure.word(), String::from_utf8_lossy(request_id));
-    let (kind, body) = if json {
-        let body = format!("{{\"error\":\"{word}\",\"status\":{status},\"request_id\":{}}}\n", quoted(&id));
-        ("Content-Type: application/json\r\n", body)
-    } else {
-        ("Content-Type: text/plain; charset=utf-8\r\n", format!("{status} {word}\nrequest id: {id}\n"))
-    };
-    let mut lines = kind.as_bytes().to_vec();
-    if status == 503 {
-        lines.extend_from_slice(RETRY_AFTER);
+/// What a client is told of an error.
+pub struct ErrorAnswer<'a> {
+    /// The error's own.
+    pub status: u16,
+    /// Nothing for an endpoint's response that a page takes the place of.
+    pub failure: Option<Failure>,
+    /// What the route has in place of it.
+    pub page: Option<&'a Page>,
+    /// The client prefers JSON.
+    pub json: bool,
+    pub request_id: &'a [u8],
+    /// Further header lines.
+    pub lines: &'a [u8],
+}
+
+impl ErrorAnswer<'_> {
+    /// Appends the answer: the page, as far as there is one, else why the request failed, as JSON for a client that accepts
+    /// it, else as text. Returns its status.
+    pub fn write(&self, terms: Terms, out: &mut Vec<u8>) -> u16 {
+        let status = self.page.and_then(|page| page.status).unwrap_or(self.status);
+        let page_lines: &[u8] = self.page.map_or(b"", |page| &page.lines);
+        let mut lines = Vec::new();
+        let own;
+        let body = match self.page.and_then(|page| page.body.as_deref()) {
+            Some(body) => body,
+            None => {
+                let (kind, text) = self.own(status);
+                if !has(page_lines, b"content-type") {
+                    lines.extend_from_slice(kind);
+                }
+                own = text;
+                own.as_bytes()
+            }
+        };
+        lines.extend_from_slice(self.lines);
+        lines.extend_from_slice(page_lines);
+        if self.failure.is_some() && self.status == 503 && !has(page_lines, b"retry-after") {
+            lines.extend_from_slice(RETRY_AFTER);
+        }
+        write(status, &lines, body, terms, out);
+        status
     }
-    if failure == Failure::MethodNotAllowed {
-        lines.extend_from_slice(ALLOW);
+
+    /// What the gateway says by itself, and its type.
+    fn own(&self, status: u16) -> (&'static [u8], String) {
+        let id = String::from_utf8_lossy(self.request_id);
+        let word = self.failure.map(Failure::word);
+        if self.json {
+            let error = word.map_or_else(String::new, |word| format!("\"error\":\"{word}\","));
+            let body = format!("{{{error}\"status\":{status},\"request_id\":{}}}\n", quoted(&id));
+            (b"Content-Type: application/json\r\n", body)
+        } else {
+            let body = format!("{status} {}\nrequest id: {id}\n", word.unwrap_or_else(|| phrase(status)));
+            (b"Content-Type: text/plain; charset=utf-8\r\n", body)
+        }
     }
-    write(status, &lines, body.as_bytes(), terms, out);
+}
+
+/// Whether one of these lines has this name.
+fn has(lines: &[u8], name: &[u8]) -> bool {
+    lines.split(|b| *b == b'\n').any(|line| line.split(|b| *b == b':').next().unwrap_or(b"").eq_ignore_ascii_case(name))
 }
 
 /// Request ids are visible ASCII; quotes and backslashes are escaped.
@@ -86,28 +130,6 @@ pub fn accepts_json(head: &RequestHead<'_, '_>) -> bool {
             || kind.len() > 5 && kind[kind.len() - 5..].eq_ignore_ascii_case(b"+json");
         json && !refused
     })
-}
-
-/// The target of a redirect, its variables filled in from the request. Never starts with a second `/`, which browsers read as another host.
-pub fn location(template: &Template, head: &RequestHead<'_, '_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    for segment in &template.segments {
-        match segment {
-            Segment::Literal(text) => out.extend_from_slice(text.as_bytes()),
-            Segment::Variable(v) => match v {
-                Variable::Path => out.extend_from_slice(head.target.path()),
-                Variable::Query => out.extend_from_slice(head.target.query().unwrap_or(b"")),
-                Variable::Host => out.extend_from_slice(head.host.name),
-                Variable::Scheme => out.extend_from_slice(b"http"),
-                Variable::Uri => out.extend_from_slice(head.target.path_and_query),
-            },
-        }
-    }
-    let slashes = out.iter().take_while(|b| **b == b'/').count();
-    if slashes > 1 {
-        out.drain(..slashes - 1);
-    }
-    out
 }
 
 /// The standard phrase of a status, empty for those without one.

@@ -1,6 +1,5 @@
 //! What of a request decides which endpoint it goes to: a hashed key, the client's address, a cookie that names an endpoint.
 
-use crate::http::field::Class;
 use crate::http::request::RequestHead;
 use crate::table::Upstream;
 use crate::upstream::balance::Balance;
@@ -24,7 +23,7 @@ impl Asked {
         if rules.key.is_none() && rules.sticky.is_none() && rules.balance != Balance::IpHash {
             return None;
         }
-        let prefers = rules.sticky.as_ref().and_then(|name| cookie(head, name)).and_then(endpoint_id);
+        let prefers = rules.sticky.as_ref().and_then(|name| head.cookie(name)).and_then(endpoint_id);
         let key = rules.key.as_ref().map_or_else(Vec::new, |key| key_of(key, head, client_ip));
         Some(Asked { key, client_ip: Some(client_ip), prefers })
     }
@@ -37,27 +36,12 @@ pub fn key_of(key: &RequestKey, head: &RequestHead<'_, '_>, client_ip: IpAddr) -
             let line = head.fields().find(|(_, field, _)| field.eq_ignore_ascii_case(name));
             line.map_or_else(Vec::new, |(.., value)| value.to_vec())
         }
-        RequestKey::Cookie(name) => cookie(head, name).unwrap_or(b"").to_vec(),
-        RequestKey::Query(name) => query(head.target.query().unwrap_or(b""), name).unwrap_or(b"").to_vec(),
+        RequestKey::Cookie(name) => head.cookie(name).unwrap_or(b"").to_vec(),
+        RequestKey::Query(name) => head.target.query_part(name).unwrap_or(b"").to_vec(),
         RequestKey::Path => head.target.path().to_vec(),
         RequestKey::Uri => head.target.path_and_query.to_vec(),
         RequestKey::ClientIp => client_ip.to_string().into_bytes(),
     }
-}
-
-/// The value of a cookie; of several with one name the first.
-fn cookie<'b>(head: &RequestHead<'_, 'b>, name: &str) -> Option<&'b [u8]> {
-    let lines =
-        head.fields().filter(|(class, field, _)| *class == Class::Guarded && field.eq_ignore_ascii_case("cookie"));
-    lines.flat_map(|(.., value)| value.split(|b| *b == b';')).find_map(|pair| {
-        let pair = pair.trim_ascii();
-        pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
-    })
-}
-
-/// The value of a part of the query, as written.
-fn query<'q>(query: &'q [u8], name: &str) -> Option<&'q [u8]> {
-    query.split(|b| *b == b'&').find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 /// An endpoint's id as [`cookie_line`] wrote it.

@@ -7,6 +7,7 @@ use super::relay::{Bounds, Outbound, Outcome, Relay};
 use crate::failure::Failure;
 use crate::http::clock::{Moment, Span};
 use crate::http::transport::Downstream;
+use crate::policy::Policies;
 use crate::upstream::Connection;
 use crate::upstream::pool::{News, Verdict};
 use std::future::poll_fn;
@@ -18,7 +19,7 @@ pub enum Attempt {
     Done { keep: bool },
     /// Both connections are a tunnel now.
     Switched(Box<Connection>),
-    /// The response's status was one to try again for, and another endpoint is ready to.
+    /// The response's status was one to try again for, and another endpoint is ready to; or the route has a page in place of it.
     Declined,
 }
 
@@ -32,8 +33,7 @@ pub enum Setback {
 /// One attempt's surroundings.
 pub struct Step<'a> {
     pub connector: Connector<'a>,
-    /// Further lines of the response's head.
-    pub extra_lines: &'a [u8],
+    pub policies: Option<&'a Policies>,
 }
 
 impl Step<'_> {
@@ -66,12 +66,13 @@ impl Step<'_> {
             };
             let active = Active { stats: &upstream.stats, worker: worker.number };
             let began = client.now();
-            let max_body = request.exchange.route().max_body;
+            let max_body = request.exchange.route().rules.max_body;
             let mut answers = |status: u16, now: Moment| {
                 self.judge_status(status, now);
                 may_repeat && !retries.statuses.is_empty() && retries.statuses.contains(&status) && decline(now)
+                    || self.policies.is_some_and(|policies| policies.intercepts(status))
             };
-            let Course::Forward { extras, expects_continue } = &mut request.course else {
+            let Course::Forward { expects_continue } = &mut request.course else {
                 return Err(Setback::Final(Failure::Internal));
             };
             let outbound = Outbound {
@@ -83,10 +84,10 @@ impl Step<'_> {
                 minor: request.exchange.minor,
                 keep: request.exchange.keep,
                 draining: &worker.draining,
-                upgrade: extras.as_ref().and_then(|extras| extras.upgrade.as_deref()),
+                extras: request.extras.as_deref(),
+                policies: self.policies,
                 expects_continue,
                 max_body,
-                extra_lines: self.extra_lines,
                 answers: &mut answers,
             };
             worker.panic_on_purpose(outbound.message);

@@ -50,7 +50,7 @@ pub struct Exchange<'w> {
 /// The route: in the table the request began with, or on its own when that table may go.
 enum Place {
     InTable(Rc<Snapshot>, u32),
-    Alone(Arc<Route>),
+    Alone(Box<Route>),
 }
 
 /// The id that joins a request's traces.
@@ -136,7 +136,7 @@ impl<'w> Exchange<'w> {
     /// Lets go of the table but for this request's route: a tunnel may outlive many tables.
     pub fn leave_table(&mut self) {
         if let Place::InTable(snapshot, place) = &self.place {
-            self.place = Place::Alone(Arc::clone(snapshot.table.route(*place)));
+            self.place = Place::Alone(Box::new(snapshot.table.route(*place).apart(self.side)));
         }
     }
 
@@ -187,7 +187,7 @@ impl<'w> Exchange<'w> {
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             duration: self.lasted(),
-            route: &self.route().name,
+            route: self.route().name(),
             upstream: self.upstream().map(|u| &*u.pool.name),
             endpoint: endpoint.map(|e| &*e.entry.address),
             attempts: self.attempts,

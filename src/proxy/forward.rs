@@ -4,7 +4,7 @@ use super::asked::{Asked, cookie_line};
 use super::attempt::{Attempt, Setback, Step};
 use super::connect::{Active, Connector};
 use super::dispatch::Errand;
-use super::receive::{Course, Request};
+use super::receive::Request;
 use super::tunnel::Tunnel;
 use super::worker::Worker;
 use crate::failure::Failure;
@@ -29,28 +29,28 @@ pub async fn forward<C: Downstream>(
     let route = snapshot.table.route(place);
     let Some(upstream) = route.upstream(request.exchange.side) else { return Err(Failure::NoRoute) };
     upstream.stats.begun(worker.number);
-    let asked = match &mut request.course {
-        Course::Forward { extras: Some(extras), .. } => extras.asked.take(),
-        Course::Forward { extras: None, .. } | Course::Answer => None,
-    };
+    let asked = request.extras.as_mut().and_then(|extras| extras.asked.take());
     let errand = Errand {
         worker,
         upstream,
-        timeouts: &route.timeouts,
-        retries: &route.retries,
+        timeouts: &route.rules.timeouts,
+        retries: &route.rules.retries,
         limits,
         came: client.now(),
-        deadline: client.now() + route.timeouts.request,
+        deadline: client.now() + route.rules.timeouts.request,
         asked: asked.as_ref(),
     };
     let (mut tried, mut was_sent) = (Tried::default(), false);
     let mut next = errand.first(client, request.body.is_done(), ahead).await?;
     loop {
         let endpoint = Arc::clone(next.endpoint());
-        let cookie = cookie(upstream, asked.as_ref(), &endpoint);
+        if let Some(extras) = &mut request.extras {
+            extras.cookie = cookie(upstream, asked.as_ref(), &endpoint);
+        }
         request.exchange.begin_attempt(next);
         let attempts = request.exchange.attempts;
-        let step = Step { connector: Connector { errand: &errand, endpoint: &endpoint }, extra_lines: &cookie };
+        let policies = route.policies.as_deref();
+        let step = Step { connector: Connector { errand: &errand, endpoint: &endpoint }, policies };
         // found before a response is given up: one that nobody can better is delivered
         let mut other = None;
         let mut decline = |now| {
@@ -65,13 +65,16 @@ pub async fn forward<C: Downstream>(
                 request.exchange.leave_table();
                 let stats = Arc::clone(&upstream.stats);
                 let _active = Active { stats: &stats, worker: worker.number };
-                let idle = route.timeouts.read;
+                let idle = route.rules.timeouts.read;
                 drop(snapshot);
                 Box::pin(tunnel(client, connection, request, worker, idle, ahead)).await;
                 return Ok(false);
             }
             Ok(Attempt::Declined) => {
-                let Some(other) = other else { return Err(Failure::Internal) };
+                let Some(other) = other else {
+                    request.intercept(request.exchange.upstream_status.unwrap_or(0));
+                    return Ok(false);
+                };
                 was_sent = true;
                 upstream.stats.retried_for_status(worker.number);
                 other

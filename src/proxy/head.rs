@@ -15,6 +15,8 @@ pub struct Origin<'a> {
     pub request_id: &'a [u8],
     /// The Host for a request without one (HTTP/1.0).
     pub default_host: &'a str,
+    /// What is asked for there.
+    pub target: &'a [u8],
     /// The protocol to switch to, where the route allows it.
     pub upgrade: Option<&'a [u8]>,
 }
@@ -23,10 +25,9 @@ pub struct Origin<'a> {
 pub fn write(head: &RequestHead<'_, '_>, origin: &Origin<'_>, out: &mut Vec<u8>) {
     out.reserve(head.len + 512);
     let mut lines = Stretch::new(head.source, out);
-    let as_written =
-        head.minor == 1 && lines.start_line(head.method_token.as_bytes(), head.target.path_and_query, b" HTTP/1.1\r\n");
+    let as_written = head.minor == 1 && lines.start_line(head.method_token.as_bytes(), origin.target, b" HTTP/1.1\r\n");
     if !as_written {
-        for part in [head.method_token.as_bytes(), b" ", head.target.path_and_query, b" HTTP/1.1\r\n"] {
+        for part in [head.method_token.as_bytes(), b" ", origin.target, b" HTTP/1.1\r\n"] {
             lines.bytes(part);
         }
     }

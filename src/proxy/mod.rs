@@ -8,12 +8,15 @@ mod client;
 mod connect;
 mod dispatch;
 mod exchange;
+mod fail;
 mod farewell;
 mod forward;
 pub mod head;
 mod receive;
+pub mod rehearse;
 mod relay;
 mod respond;
+mod shape;
 mod tunnel;
 mod worker;
 

@@ -1,11 +1,12 @@
 //! From the client's bytes to a request that knows where it goes: read the head, find the route, admit or answer.
 
-use super::answer::{self, Terms};
+use super::answer;
 use super::asked::{Asked, key_of};
 use super::buffers::READ_BYTES;
 use super::client::{Client, Peer, given_request_id};
 use super::exchange::{Exchange, RequestId};
 use super::head::{self, Origin};
+use super::shape::{Extras, Facts, Shape};
 use super::worker::{Snapshot, Worker};
 use crate::failure::Failure;
 use crate::http::body::{Body, Encoding};
@@ -15,7 +16,7 @@ use crate::http::method::Method;
 use crate::http::request::{Expect, Parsed, RequestHead, Space};
 use crate::http::transport::Downstream;
 use crate::http::{HeadLimits, ends_in};
-use crate::table::{Action, Found, Listener};
+use crate::table::{Action, Found, Listener, Table};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -59,6 +60,8 @@ pub struct Request<'w> {
     /// The request's body, as far as it is not in `message`.
     pub body: Body,
     pub course: Course,
+    /// `None` for nearly every request.
+    pub extras: Option<Box<Extras>>,
     /// The client prefers JSON.
     pub json: bool,
 }
@@ -66,21 +69,10 @@ pub struct Request<'w> {
 /// Where a request goes.
 pub enum Course {
     Forward {
-        /// `None` for nearly every request.
-        extras: Option<Box<Extras>>,
         expects_continue: bool,
     },
     /// The message is the answer.
     Answer,
-}
-
-/// What only some requests have on their way up.
-#[derive(Default)]
-pub struct Extras {
-    /// The protocol to switch to, where the route allows it.
-    pub upgrade: Option<Box<[u8]>>,
-    /// What decides which endpoint the request goes to, where the pool wants to know.
-    pub asked: Option<Asked>,
 }
 
 impl Reading {
@@ -154,7 +146,8 @@ impl Reading {
 }
 
 /// Parses and prepares; `None` when the head is not whole.
-fn parse<'w>(
+#[inline(never)] // one body, with all that it calls in it, for who serves and for who rehearses
+pub(super) fn parse<'w>(
     bytes: &[u8],
     peer: &Peer,
     worker: &'w Worker,
@@ -191,7 +184,8 @@ fn refuse<'w>(failure: Failure, peer: &Peer, worker: &'w Worker, snapshot: &Rc<S
     exchange.note_peer(peer);
     exchange.request_id = RequestId::Own(worker.request_id());
     let body = Body::new(Framing::None, Encoding::Raw);
-    let mut request = Request { exchange, message: worker.buffers.take(), body, course: Course::Answer, json: false };
+    let (message, course) = (worker.buffers.take(), Course::Answer);
+    let mut request = Request { exchange, message, body, course, extras: None, json: false };
     request.fail(failure);
     request
 }
@@ -208,13 +202,14 @@ fn prepare<'w>(
 ) -> (Request<'w>, usize) {
     let table = &snapshot.table;
     let client = Client::of(peer, head, |ip| table.trusts(ip));
-    let found = find(head, listener, snapshot);
+    let found = find(head, listener, snapshot, client.trusted);
     let place = if let Ok(place) = found { place } else { UNMATCHED };
     let mut exchange = Exchange::begin(worker, Rc::clone(snapshot), place, peer);
     exchange.method = head.method;
     exchange.minor = head.minor;
     exchange.keep = keep;
-    exchange.request_id = match given_request_id(head).filter(|_| client.trusted) {
+    let given = if client.trusted { given_request_id(head) } else { None };
+    exchange.request_id = match given {
         Some(id) => RequestId::Given(id.into()),
         None => RequestId::Own(worker.request_id()),
     };
@@ -225,6 +220,7 @@ fn prepare<'w>(
         message: worker.buffers.take(),
         body: Body::new(head.framing, encoding),
         course: Course::Answer,
+        extras: None,
         json: false,
     };
     let route = table.route(place);
@@ -232,27 +228,47 @@ fn prepare<'w>(
         let key = split.by.as_ref().map(|key| key_of(key, head, client.ip));
         request.exchange.side = split.choose(key.as_deref().filter(|key| !key.is_empty()), &worker.random);
     }
-    let used = match (route.upstream(request.exchange.side), found.and_then(|_| admit(head, route.max_body))) {
+    let upstream = route.upstream(request.exchange.side);
+    let facts = Facts { head, client: &client, peer, route, upstream };
+    let mut admitted = found.and_then(|_| admit(head, route.rules.max_body));
+    let mut shape = None;
+    if let Some(policies) = &route.policies {
+        let mut made = Shape::of(policies, &facts, request.exchange.request_id.as_bytes());
+        admitted = admitted.and(made.fits);
+        if let Some(lines) = made.response.take() {
+            request.extras.get_or_insert_default().response = Some(lines);
+        }
+        shape = Some((made, policies));
+    }
+    let used = match (upstream, admitted) {
         (Some(upstream), Ok(())) => {
-            let upgrade = head.upgrade.filter(|_| route.websocket && wants_websocket(head));
+            let upgrade = head.upgrade.filter(|_| route.rules.websocket && wants_websocket(head));
             let origin = Origin {
                 client: &client,
                 peer,
                 arrival: &listener.arrival,
                 request_id: request.exchange.request_id.as_bytes(),
                 default_host: &upstream.pool.name,
+                target: shape
+                    .as_ref()
+                    .map_or(head.target.path_and_query, |(s, _)| s.target(head.target.path_and_query)),
                 upgrade,
             };
             head::write(head, &origin, &mut request.message);
+            if let Some((shape, policies)) = &shape {
+                shape.edit(policies, &mut request.message);
+            }
             let used = request.take_body(rest);
             let expects_continue = head.expect == Expect::Continue && head.minor == 1 && rest.is_empty();
             let asked = Asked::of(head, client.ip, upstream);
-            let extras = (upgrade.is_some() || asked.is_some())
-                .then(|| Box::new(Extras { upgrade: upgrade.map(Into::into), asked }));
-            request.course = Course::Forward { extras, expects_continue };
+            if upgrade.is_some() || asked.is_some() {
+                let extras = request.extras.get_or_insert_default();
+                (extras.upgrade, extras.asked) = (upgrade.map(Into::into), asked);
+            }
+            request.course = Course::Forward { expects_continue };
             request.json = answer::accepts_json(head);
             match used {
-                Ok(used) if request.body.passed <= route.max_body => return (request, used),
+                Ok(used) if request.body.passed <= route.rules.max_body => return (request, used),
                 Ok(_) => request.fail(Failure::BodyTooLarge),
                 Err(failure) => request.fail(failure),
             }
@@ -271,20 +287,29 @@ fn prepare<'w>(
             }
             match (&route.action, admitted, &used) {
                 (_, _, Err(failure)) => request.fail(*failure),
+                (_, Err(Failure::MethodNotAllowed), _) => {
+                    request.refuse_method(&allowed(head, listener, table, client.trusted))
+                }
                 (_, Err(failure), _) => request.fail(failure),
                 (Action::Respond(fixed), ..) => {
                     answer::write_fixed(fixed, request.terms(), &mut request.message);
                     request.exchange.status = fixed.status;
+                    request.edit_answer();
                 }
                 (Action::Redirect { to, status }, ..) => {
-                    let mut line = b"Location: ".to_vec();
-                    line.extend_from_slice(&answer::location(to, head));
-                    line.extend_from_slice(b"\r\n");
-                    answer::write(*status, &line, b"", request.terms(), &mut request.message);
-                    request.exchange.status = *status;
+                    match facts.location(to, request.exchange.request_id.as_bytes()) {
+                        Ok(location) => {
+                            let line = [b"Location: ", &*location, b"\r\n"].concat();
+                            answer::write(*status, &line, b"", request.terms(), &mut request.message);
+                            request.exchange.status = *status;
+                            request.edit_answer();
+                        }
+                        Err(failure) => request.fail(failure),
+                    }
                 }
                 (Action::Nothing, ..) if head.method == Method::Options && head.target.path() == b"*" => {
-                    answer::write(204, answer::ALLOW, b"", request.terms(), &mut request.message);
+                    let allow = format!("Allow: {}\r\n", answer::METHODS);
+                    answer::write(204, allow.as_bytes(), b"", request.terms(), &mut request.message);
                     request.exchange.status = 204;
                 }
                 (Action::Nothing | Action::Forward(_) | Action::Split(_), ..) => request.fail(Failure::NoRoute),
@@ -296,11 +321,10 @@ fn prepare<'w>(
 }
 
 /// The place of the request's route in the table.
-fn find(head: &RequestHead<'_, '_>, listener: &Listener, snapshot: &Snapshot) -> Result<u32, Failure> {
+fn find(head: &RequestHead<'_, '_>, listener: &Listener, snapshot: &Snapshot, trusted: bool) -> Result<u32, Failure> {
     if matches!(head.method, Method::Connect | Method::Trace) {
         return Err(Failure::MethodNotAllowed);
     }
-    let path = head.target.path();
     let lower;
     let host = if head.host.upper {
         lower = head.host.name.to_ascii_lowercase();
@@ -308,14 +332,23 @@ fn find(head: &RequestHead<'_, '_>, listener: &Listener, snapshot: &Snapshot) ->
     } else {
         head.host.name
     };
-    if path == b"*" {
+    if head.target.path() == b"*" {
         // about the gateway itself: no route has this path
         return Ok(UNMATCHED);
     }
-    match snapshot.table.find(listener, host, path) {
+    match snapshot.table.find(listener, host, head, trusted) {
         Found::Route(place) => Ok(place),
         Found::None => Err(Failure::NoRoute),
+        Found::OtherMethods => Err(Failure::MethodNotAllowed),
         Found::Ambiguous | Found::Malformed => Err(Failure::BadRequest),
+    }
+}
+
+/// The methods that would do: the routes' own, where some match but for the method; else all that are ever forwarded.
+fn allowed(head: &RequestHead<'_, '_>, listener: &Listener, table: &Table, trusted: bool) -> String {
+    match head.method {
+        Method::Connect | Method::Trace => answer::METHODS.to_owned(),
+        _ => table.allowed(listener, &head.host.name.to_ascii_lowercase(), head, trusted),
     }
 }
 
@@ -345,34 +378,5 @@ impl Request<'_> {
             self.exchange.keep = false;
             Failure::BadRequest
         })
-    }
-
-    fn terms(&self) -> Terms {
-        Terms { method: self.exchange.method, minor: self.exchange.minor, keep: self.exchange.keep }
-    }
-
-    /// Makes this request's answer the word for `failure`.
-    pub fn fail(&mut self, failure: Failure) {
-        // after these, the rest of the connection's bytes cannot be trusted, or nobody waits for them
-        let unreadable = matches!(
-            failure,
-            Failure::HeaderTooLarge
-                | Failure::UriTooLong
-                | Failure::VersionNotSupported
-                | Failure::ClientTimeout
-                | Failure::BodyTooLarge
-                | Failure::Draining
-                | Failure::Internal
-        );
-        // a client that waits for its 100 may leave the body out now: nobody knows what its next bytes are
-        let waits = matches!(self.course, Course::Forward { expects_continue: true, .. });
-        let rest_is_short = self.body.left().is_some_and(|left| left <= DRAIN_BYTES_MAX);
-        self.exchange.keep &= !unreadable && rest_is_short && (!waits || self.body.is_done());
-        self.exchange.failure = Some(failure);
-        self.exchange.status = failure.status();
-        self.message.clear();
-        let terms = self.terms();
-        answer::write_failure(failure, self.json, self.exchange.request_id.as_bytes(), terms, &mut self.message);
-        self.course = Course::Answer;
     }
 }

@@ -109,7 +109,7 @@ impl<'a, C: Downstream, U: AsyncRead + AsyncWrite + Unpin> Relay<'a, C, U> {
 
     /// The protocol switched to, if the client asked for it.
     fn switch(&self, head: &ResponseHead<'_, '_>) -> Result<&'a [u8], Failure> {
-        match (self.out.upgrade, head.upgrade) {
+        match (self.out.extras.and_then(|extras| extras.upgrade.as_deref()), head.upgrade) {
             (Some(asked), Some(got)) if asked.eq_ignore_ascii_case(got) => Ok(asked),
             _ => Err(Failure::BadResponse),
         }
@@ -136,7 +136,13 @@ impl<'a, C: Downstream, U: AsyncRead + AsyncWrite + Unpin> Relay<'a, C, U> {
         let rest_is_sure = rest_is_short && (self.out.body.is_done() || !*self.out.expects_continue);
         let keep = self.keep && rest_is_sure && !self.out.draining.get();
         let departure: Departure = respond::departure(head.framing, self.out.minor, keep);
-        respond::write_head(head, self.out.minor, &departure, self.out.extra_lines, &mut out);
+        let start = out.len();
+        let edits = self.out.extras.and_then(|extras| extras.edits(self.out.policies));
+        let cookie: &[u8] = self.out.extras.map_or(b"", |extras| &extras.cookie);
+        respond::write_head(head, self.out.minor, &departure, if edits.is_none() { cookie } else { b"" }, &mut out);
+        if let Some((edits, lines)) = edits {
+            edits.apply(&mut out, start, lines, head.status, cookie);
+        }
         self.keep = departure.keep;
         self.held = Vec::new();
         self.spoiled |= !head.keep_alive || head.framing == Framing::UntilClose;

@@ -9,11 +9,13 @@ mod download;
 mod upload;
 
 use super::buffers::Buffers;
+use super::shape::Extras;
 use crate::failure::Failure;
 use crate::http::body::Body;
 use crate::http::clock::Moment;
 use crate::http::method::Method;
 use crate::http::transport::Downstream;
+use crate::policy::Policies;
 use crate::table::{ClientLimits, Timeouts};
 use crate::upstream::InFlight;
 use std::cell::Cell;
@@ -43,13 +45,13 @@ pub struct Outbound<'a> {
     pub keep: bool,
     /// The gateway stops: this response is the connection's last.
     pub draining: &'a Cell<bool>,
-    /// The protocol that the client asks to switch to, where the route allows it.
-    pub upgrade: Option<&'a [u8]>,
+    /// What only some requests have.
+    pub extras: Option<&'a Extras>,
+    /// What the route does to its responses; nothing on most.
+    pub policies: Option<&'a Policies>,
     /// The client waits for a 100 before it sends the body; false once it has got one.
     pub expects_continue: &'a mut bool,
     pub max_body: u64,
-    /// Further lines of the response's head.
-    pub extra_lines: &'a [u8],
     /// Told the status of the response before anything of it is delivered: true gives the response up for another attempt.
     pub answers: &'a mut dyn FnMut(u16, Moment) -> bool,
 }

@@ -11,6 +11,7 @@ use crate::proxy::worker::Worker;
 use crate::table::compile::{Parts, compile};
 use crate::table::{ClientLimits, LiveTable, Table};
 use crate::telemetry::{AccessLog, Output, ProgramStats};
+use crate::value::AccessLogFormat;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -116,7 +117,8 @@ routes:
         let parts = Parts { workers: 1, slots: Arc::default(), numbers: Arc::default(), start: Instant::now() };
         let live = Arc::new(LiveTable::new(table(text, &parts, None)));
         let program = Arc::new(ProgramStats::new("test", ""));
-        let log = AccessLog::start(Output::None, Arc::clone(&program)).expect("no log is no failure");
+        let log =
+            AccessLog::start(Output::None, AccessLogFormat::Json, Arc::clone(&program)).expect("no log is no failure");
         Stage { worker: Worker::new(0, Arc::clone(&live), log.lines(), program, Instant::now()), live, parts }
     }
 
@@ -158,13 +160,8 @@ routes:
         ahead: &mut Vec<u8>,
     ) -> Passed {
         let route = request.exchange.route();
-        let (timeouts, max_body) = (route.timeouts, route.max_body);
-        let (upgrade, mut expects_continue) = match &mut request.course {
-            Course::Forward { extras, expects_continue } => {
-                (extras.as_ref().and_then(|extras| extras.upgrade.clone()), *expects_continue)
-            }
-            Course::Answer => (None, false),
-        };
+        let (timeouts, max_body) = (route.rules.timeouts, route.rules.max_body);
+        let mut expects_continue = matches!(request.course, Course::Forward { expects_continue: true });
         let limits = self.limits();
         let deadline = client.now() + timeouts.request;
         let outbound = Outbound {
@@ -176,10 +173,10 @@ routes:
             minor: request.exchange.minor,
             keep: request.exchange.keep,
             draining: &self.worker.draining,
-            upgrade: upgrade.as_deref(),
+            extras: request.extras.as_deref(),
+            policies: None,
             expects_continue: &mut expects_continue,
             max_body,
-            extra_lines: b"",
             answers: &mut |_, _| false,
         };
         let began = client.now();
