@@ -118,9 +118,7 @@ impl Turns {
 
     /// A value as JSON, which takes a while to make.
     pub async fn json<T: Serialize>(&self, make: impl FnOnce() -> T + Send + 'static) -> Result<Response, Problem> {
-        // what is shown are strings and numbers, which can always be written
-        let text = move || serde_json::to_string(&make()).map(|text| text + "\n").unwrap_or_default();
-        self.text(json_headers(), text).await
+        self.take().await?.json(|| Ok(make())).await
     }
 
     /// The text that `make` makes, on a thread where that may take a while.
@@ -129,30 +127,57 @@ impl Turns {
         headers: HeaderMap,
         make: impl FnOnce() -> String + Send + 'static,
     ) -> Result<Response, Problem> {
-        let turn = self.take().await?;
-        match tokio::task::spawn_blocking(make).await {
-            Ok(text) => {
-                let turn = (text.len() > SMALL).then_some(turn);
-                Ok((headers, Body::new(Text { bytes: text.into(), _turn: turn })).into_response())
-            }
-            Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of the program, see the log")),
-        }
+        self.take().await?.text(headers, || Ok(make())).await
     }
 
     /// A turn, to be held while something large is in memory.
-    pub async fn take(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    pub async fn take(&self) -> Result<Turn, Problem> {
         let turn = tokio::time::timeout(TURN, Arc::clone(&self.0).acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| {
+        turn.ok().and_then(Result::ok).map(|permit| Turn { _permit: permit }).ok_or_else(|| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too much is asked for at one time")
                 .hint("ask again in a moment".to_owned())
         })
     }
 }
 
+/// A turn.
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// The text that `make` makes, on a thread where that may take a while. The turn lasts as long as the work does, also
+    /// where nobody waits for it any more; then, of a large text, until that is sent.
+    pub async fn text(
+        self,
+        headers: HeaderMap,
+        make: impl FnOnce() -> Result<String, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        match tokio::task::spawn_blocking(move || make().map(|text| (text, self))).await {
+            Ok(Ok((text, turn))) => {
+                let turn = (text.len() > SMALL).then_some(turn);
+                Ok((headers, Body::new(Text { bytes: text.into(), _turn: turn })).into_response())
+            }
+            Ok(Err(problem)) => Err(problem),
+            Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of the program, see the log")),
+        }
+    }
+
+    /// A value as JSON, as [`Turn::text`].
+    pub async fn json<T: Serialize>(
+        self,
+        make: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        // what is shown are strings and numbers, which can always be written
+        let text = move || make().map(|made| serde_json::to_string(&made).map(|text| text + "\n").unwrap_or_default());
+        self.text(json_headers(), text).await
+    }
+}
+
 /// A body of one piece, which holds its turn until it is sent.
 struct Text {
     bytes: Bytes,
-    _turn: Option<OwnedSemaphorePermit>,
+    _turn: Option<Turn>,
 }
 
 impl Frames for Text {
@@ -167,5 +192,25 @@ impl Frames for Text {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::task::Waker;
+
+    #[tokio::test]
+    async fn a_turn_lasts_as_long_as_its_work_though_nobody_waits_for_it() {
+        let turns = Turns(Arc::new(Semaphore::new(1)));
+        let (finish, wait) = mpsc::sync_channel::<()>(1);
+        let turn = turns.take().await.expect("a turn");
+        let mut work = Box::pin(turn.json(move || Ok(wait.recv().is_ok())));
+        assert!(work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(work);
+        assert_eq!(turns.0.available_permits(), 0);
+        finish.send(()).expect("the work goes on");
+        assert!(turns.take().await.is_ok());
     }
 }

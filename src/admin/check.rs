@@ -1,7 +1,7 @@
 //! Checking a configuration without taking it. The answer never shows what a variable of the environment holds.
 
 use super::Admin;
-use super::answer::{Problem, body, json};
+use super::answer::{Problem, body};
 use crate::config::{self, Bundle, Findings};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -16,22 +16,19 @@ pub async fn check(State(admin): State<Admin>, request: Request) -> Result<Respo
     let is_bundle =
         request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     let bytes = body(request, TEXT_MAX).await?;
-    let findings = tokio::task::spawn_blocking(move || {
-        let text = str::from_utf8(&bytes).map_err(|_| "the text is not UTF-8".to_owned())?;
+    let wrong = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
+    turn.json(move || {
+        let text = str::from_utf8(&bytes).map_err(|_| wrong("the text is not UTF-8".to_owned()))?;
         let bundle = match is_bundle {
-            true => serde_json::from_str(text).map_err(|error| format!("the bundle is not understood: {error}"))?,
+            true => {
+                serde_json::from_str(text).map_err(|error| wrong(format!("the bundle is not understood: {error}")))?
+            }
             false => Bundle::one("gateway.yaml", text),
         };
         let (_, report) = config::review_all(&bundle, &|name| std::env::var(name).ok());
-        Ok::<_, String>(Findings::from(&report.discreet()))
-    });
-    let found = findings.await;
-    drop(turn);
-    match found {
-        Ok(Ok(findings)) => Ok(json(&findings)),
-        Ok(Err(why)) => Err(Problem::new(StatusCode::BAD_REQUEST, why)),
-        Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of the program, see the log")),
-    }
+        Ok(Findings::from(&report.discreet()))
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -19,11 +19,11 @@ pub async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
 
 fn scrape(view: &dyn View) -> String {
     let table = view.table();
-    let routes = table.routes.iter().map(|r| (&*r.name, &*r.stats));
+    let routes = table.routes.iter().map(|r| (r.name(), &r.stats));
     telemetry::encode(&Scene {
         program: view.program(),
         listeners: listeners(&table),
-        routes: routes.chain([(&*table.unmatched.name, &*table.unmatched.stats)]).collect(),
+        routes: routes.chain([(table.unmatched.name(), &table.unmatched.stats)]).collect(),
         upstreams: table
             .upstreams
             .iter()

@@ -4,11 +4,14 @@ mod answer;
 mod check;
 mod drain;
 mod endpoints;
+mod explain;
 mod guard;
 mod metrics;
+mod openapi;
 mod patience;
 mod reload;
 mod routes;
+mod schemas;
 mod serve;
 mod status;
 mod texts;
@@ -16,6 +19,7 @@ mod texts;
 pub use drain::{Order, Wanted};
 pub use endpoints::{Called, EndpointStatus, UpstreamStatus};
 pub use guard::{FORGERY_HEADER, Guard};
+pub use openapi::document as openapi;
 pub use serve::serve;
 pub use status::{LastReload, ListenerStatus, Status};
 pub use texts::Texts;
@@ -29,7 +33,7 @@ use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -70,25 +74,34 @@ impl FromRef<Admin> for Arc<dyn View> {
     }
 }
 
+/// What each path answers. What they are asked and say is described in [`openapi`].
+fn paths() -> Vec<(&'static str, MethodRouter<Admin>)> {
+    vec![
+        ("/healthz", get(|| async { "ok\n" })),
+        ("/readyz", get(ready)),
+        ("/metrics", get(metrics::metrics)),
+        ("/api/v1/status", get(status::status)),
+        ("/api/v1/listeners", get(status::listeners)),
+        ("/api/v1/upstreams", get(endpoints::upstreams)),
+        ("/api/v1/upstreams/{upstream}", get(endpoints::upstream)),
+        ("/api/v1/upstreams/{upstream}/endpoints/{endpoint}", get(endpoints::endpoint).put(drain::drain)),
+        ("/api/v1/routes", get(routes::routes)),
+        ("/api/v1/config", get(texts::config)),
+        ("/api/v1/reloads", get(reload::reloads)),
+        ("/api/v1/reload", post(reload::reload)),
+        ("/api/v1/check", post(check::check)),
+        ("/api/v1/certificates", get(|| async { not_built("TLS is", "certificates") })),
+        ("/api/v1/explain", post(explain::explain)),
+        ("/api/v1/openapi.json", get(openapi::openapi)),
+    ]
+}
+
 /// Everything the admin address answers.
 fn router(view: Arc<dyn View>) -> Router {
     let admin = Admin { view, texts: Turns::texts(), checks: Turns::checks() };
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics::metrics))
-        .route("/api/v1/status", get(status::status))
-        .route("/api/v1/listeners", get(status::listeners))
-        .route("/api/v1/upstreams", get(endpoints::upstreams))
-        .route("/api/v1/upstreams/{upstream}", get(endpoints::upstream))
-        .route("/api/v1/upstreams/{upstream}/endpoints/{endpoint}", get(endpoints::endpoint).put(drain::drain))
-        .route("/api/v1/routes", get(routes::routes))
-        .route("/api/v1/config", get(texts::config))
-        .route("/api/v1/reloads", get(reload::reloads))
-        .route("/api/v1/reload", post(reload::reload))
-        .route("/api/v1/check", post(check::check))
-        .route("/api/v1/certificates", get(|| async { not_built("TLS is", "certificates") }))
-        .route("/api/v1/explain", post(|| async { not_built("`explain` is", "explanations") }))
+    paths()
+        .into_iter()
+        .fold(Router::new(), |router, (path, answers)| router.route(path, answers))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not for this path")

@@ -22,6 +22,8 @@ struct Done {
     generation: u64,
     config_hash: String,
     changes: ChangesStatus,
+    /// Field by field, if what was served before can still be told.
+    details: Option<Arc<str>>,
 }
 
 /// What one that was refused answers.
@@ -44,6 +46,8 @@ struct ChangesStatus {
     endpoints: BTreeMap<String, NamesStatus>,
     /// Other keys that differ.
     settings: Vec<Box<str>>,
+    /// What that does to connections, a sentence each.
+    connections: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -57,7 +61,7 @@ struct NamesStatus {
 
 impl ChangesStatus {
     fn of(changes: &Changes) -> ChangesStatus {
-        let Changes { routes, upstreams, listeners, endpoints, settings } = changes;
+        let Changes { routes, upstreams, listeners, endpoints, settings, effects } = changes;
         ChangesStatus {
             summary: changes.to_string(),
             routes: NamesStatus::of(routes),
@@ -69,6 +73,7 @@ impl ChangesStatus {
                 .map(|(name, names)| (name.to_string(), NamesStatus::of(names)))
                 .collect(),
             settings: settings.clone(),
+            connections: effects.sentences(),
         }
     }
 }
@@ -89,6 +94,7 @@ pub async fn reload(State(view): State<Arc<dyn View>>) -> Response {
             generation: outcome.generation,
             config_hash: outcome.config_hash.clone(),
             changes: ChangesStatus::of(&outcome.changes),
+            details: outcome.details.clone(),
         }),
         Err(refusal) => {
             let errors = refusal.report.as_deref().map(|report| Findings::from(report).errors).unwrap_or_default();
@@ -105,17 +111,19 @@ struct Tried {
     why: &'static str,
     ok: bool,
     changes: Option<String>,
+    /// Field by field, of the last few.
+    details: Option<Arc<str>>,
     error: Option<String>,
 }
 
 /// The last tries, the newest first.
 pub async fn reloads(State(view): State<Arc<dyn View>>) -> Response {
-    let tries = view.history().recent().into_iter().rev().map(|Attempt { at, why, result }| {
+    let tries = view.history().recent().into_iter().rev().map(|Attempt { at, why, result, details }| {
         let (changes, error) = match result {
             Ok(changes) => (Some(changes), None),
             Err(error) => (None, Some(error)),
         };
-        Tried { at: rfc3339(at), why: why.as_str(), ok: error.is_none(), changes, error }
+        Tried { at: rfc3339(at), why: why.as_str(), ok: error.is_none(), changes, details, error }
     });
     json(&tries.collect::<Vec<_>>())
 }

@@ -3,7 +3,7 @@
 use super::View;
 use super::answer::json_headers;
 use crate::http::clock::Span;
-use crate::table::{Action, Route, Table, Timeouts};
+use crate::table::{Action, Route, Rules, Table, Timeouts};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -114,12 +114,13 @@ struct Limits {
 
 impl<'t> RouteStatus<'t> {
     fn of(route: &'t Route) -> RouteStatus<'t> {
-        let Route { name, action, timeouts, retries, max_body, websocket, .. } = route;
+        let Route { action, rules, .. } = route;
+        let Rules { timeouts, retries, max_body, websocket } = &**rules;
         let written = route.pattern();
         let slash = written.find('/').unwrap_or(0);
         let (host, path) = written.split_at(slash);
         let mut status = RouteStatus {
-            name,
+            name: route.name(),
             r#match: Match { host: (!host.is_empty()).then_some(host), path },
             action: "none",
             upstream: None,

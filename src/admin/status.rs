@@ -3,7 +3,7 @@
 use super::answer::{Problem, json};
 use super::endpoints::{self, UpstreamStatus};
 use super::{Admin, View};
-use crate::table::{Listener, Standing, Table};
+use crate::table::{Attempt, Listener, Standing, Table};
 use crate::telemetry::rfc3339;
 use axum::extract::State;
 use axum::response::Response;
@@ -35,8 +35,25 @@ pub struct Status {
 pub struct LastReload {
     pub ok: bool,
     pub at: String,
+    /// In one line.
+    #[serde(default)]
+    pub changes: Option<String>,
+    /// Field by field.
+    #[serde(default)]
+    pub details: Option<String>,
     /// Why the table before stayed in force.
     pub error: Option<String>,
+}
+
+impl LastReload {
+    fn of(last: Attempt) -> LastReload {
+        let (changes, error) = match last.result {
+            Ok(changes) => (Some(changes), None),
+            Err(error) => (None, Some(error)),
+        };
+        let details = last.details.map(|details| details.to_string());
+        LastReload { ok: error.is_none(), at: rfc3339(last.at), changes, details, error }
+    }
 }
 
 /// An address that accepts clients.
@@ -60,7 +77,7 @@ impl Status {
             generation: view.generation(),
             config_hash,
             loaded_at: rfc3339(loaded_at),
-            last_reload: LastReload { ok: last.result.is_ok(), at: rfc3339(last.at), error: last.result.err() },
+            last_reload: LastReload::of(last),
             ready: view.is_ready(),
             draining: view.is_draining(),
             listeners: all_listeners(&table),

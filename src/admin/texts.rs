@@ -17,6 +17,8 @@ use std::task::{Context, Poll};
 
 /// Texts that are no longer than this in all are held in memory if they cannot be kept on disk.
 const MEMORY_MAX: usize = 1 << 20;
+/// A copy that is longer is not read into memory: the longest documents, and what JSON adds to them.
+const COPY_MAX: usize = 2 * crate::config::LARGEST as usize;
 /// A piece of the answer, in bytes.
 const PIECE: usize = 64 << 10;
 
@@ -52,6 +54,18 @@ impl Texts {
         &self.config_hash
     }
 
+    /// The texts, to be read again; nothing if they are nowhere.
+    pub fn bundle(&self) -> Option<Bundle> {
+        let mut bytes = Vec::new();
+        loop {
+            let piece = self.read(bytes.len() as u64).ok().filter(|_| bytes.len() <= COPY_MAX)?;
+            if piece.is_empty() {
+                return serde_json::from_slice(&bytes).ok();
+            }
+            bytes.extend_from_slice(&piece);
+        }
+    }
+
     /// A piece of the copy.
     fn read(&self, offset: u64) -> io::Result<Bytes> {
         match &self.held {
@@ -73,12 +87,17 @@ impl Texts {
 pub async fn config(State(view): State<Arc<dyn View>>) -> Result<Response, Problem> {
     let texts = view.texts();
     if let Held::Nowhere = texts.held {
-        let said = "the texts are too long to be held in memory, and there is no copy of them on disk";
-        return Err(Problem::new(StatusCode::NOT_FOUND, said)
-            .hint("let `STATE_DIRECTORY` name a directory that the gateway may write to".to_owned()));
+        return Err(nowhere());
     }
     let before = format!("{{\"config_hash\":\"{}\",\"texts\":", texts.config_hash);
     Ok((json_headers(), Body::new(Pieces { texts, before: Some(before), offset: Some(0) })).into_response())
+}
+
+/// Why there is no text.
+pub fn nowhere() -> Problem {
+    let said = "the texts are too long to be held in memory, and there is no copy of them on disk";
+    Problem::new(StatusCode::NOT_FOUND, said)
+        .hint("let `STATE_DIRECTORY` name a directory that the gateway may write to".to_owned())
 }
 
 /// The texts, read while they are sent.

@@ -10,32 +10,38 @@ pub struct Access {
     config: Mutex<AccessLogConfig>,
 }
 
-/// Another access log, open but not written to yet.
+/// Another access log: its output is open but not written to yet, if it is another one.
 pub struct Change {
     config: AccessLogConfig,
-    opened: Opened,
+    opened: Option<Opened>,
 }
 
 impl Access {
     /// Opens the log; the error says what to do.
     pub fn start(config: &AccessLogConfig, program: &Arc<ProgramStats>) -> Result<Access, String> {
-        let log = AccessLog::start(output(config), Arc::clone(program)).map_err(|e| explain(config, &e))?;
+        let log = AccessLog::start(output(config), config.format.clone(), Arc::clone(program))
+            .map_err(|e| explain(config, &e))?;
         Ok(Access { log, config: Mutex::new(config.clone()) })
     }
 
     /// Opens what `config` wants, if that is another log than the one now.
     pub fn prepare(&self, config: &AccessLogConfig) -> Result<Option<Change>, String> {
-        if *self.config.lock().unwrap_or_else(PoisonError::into_inner) == *config {
+        let current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current == *config {
             return Ok(None);
         }
-        let opened = self.log.open(output(config)).map_err(|e| explain(config, &e))?;
+        let opened = match current.output == config.output {
+            // two writers of one pipe would cut each other's lines
+            true => None,
+            false => Some(self.log.open(output(config)).map_err(|e| explain(config, &e))?),
+        };
         Ok(Some(Change { config: config.clone(), opened }))
     }
 
-    /// Writes there from now on. Workers look where it goes when they see another table, so this comes before its swap.
+    /// Writes there and so from now on. Workers look where it goes when they see another table, so this comes before its swap.
     pub fn switch(&self, change: Option<Change>) {
         if let Some(Change { config, opened }) = change {
-            self.log.switch(opened);
+            self.log.switch(config.format.clone(), opened);
             *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
         }
     }

@@ -6,8 +6,11 @@ use crate::value::open_regular;
 use ring::digest::{Context, SHA256, digest};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+
+/// So much of a file is read at a time: a long one shall leave nothing behind in memory.
+const PIECE: usize = 32 << 10;
 
 /// What each file says; `None` for what cannot be read as a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,10 +40,18 @@ fn hash(path: &Path) -> Option<Vec<u8>> {
     if file.metadata().ok()?.len() > LARGEST {
         return None;
     }
-    let mut bytes = Vec::new();
     // it may grow meanwhile
-    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
-    hash_of(&bytes)
+    let mut file = file.take(LARGEST);
+    let (mut context, mut piece, mut is_empty) = (Context::new(&SHA256), vec![0; PIECE], true);
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return (!is_empty).then(|| context.finish().as_ref().to_vec()),
+            Ok(read) => context.update(piece.get(..read)?),
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => return None,
+        }
+        is_empty = false;
+    }
 }
 
 /// An empty file says as little as one that is missing.

@@ -240,8 +240,13 @@ pub struct Hooks {
 /// Runs the gateway until a signal stops it.
 pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
     let started_as = Program::of_process();
-    let First { loaded: Loaded { document, secrets, files, patterns, variables, .. }, copy } = source.first(copies)?;
+    let First { loaded, copy } = source.first(copies)?;
+    let warned = loaded.warned();
+    let Loaded { document, secrets, files, patterns, variables, .. } = loaded;
+    // what is made from now on stays: it shall not stand scattered among what reading left
+    (hooks.give_back_memory)();
     telemetry::log::init(level(document.observability.log.level));
+    warned.iter().for_each(|warned| log::warn!("{warned}"));
     let workers = match document.threads {
         Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
         Threads::Count(n) => usize::from(n.get()),

@@ -6,10 +6,10 @@ use super::state::Keeper;
 use super::watch::Signatures;
 use super::{Gateway, Source, resolve_names};
 use crate::admin::Texts;
-use crate::config::{self, Document, Loaded, Report, RouteConfig, Threads};
+use crate::config::{self, Difference, Document, Loaded, Report, RouteConfig, Threads};
 use crate::table::compile::compile;
 use crate::table::diff::some;
-use crate::table::{Attempt, Changes, Outcome, Refusal, Standing, Table, Why};
+use crate::table::{Attempt, Changes, Detailed, Outcome, Refusal, Standing, Table, Why};
 use crate::value::ListenAddress;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -25,6 +25,11 @@ const READINGS_MAX: usize = 5;
 const UNSTEADY: Duration = Duration::from_millis(20);
 /// The longest rest between two reloads. It is as long as the last one took, so that a storm of them leaves a core half its time.
 const REST_MAX: Duration = Duration::from_millis(100);
+/// By now the workers have let go of the table before, unless requests still use it: its memory is given back too.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// Things of one kind that are compared field by field after a reload.
+const ITEMS_MAX: usize = 1000;
 
 /// What cannot change while the process runs.
 #[derive(PartialEq, Eq)]
@@ -70,7 +75,10 @@ pub fn start(gateway: Arc<Gateway>, files: Vec<config::Source>) {
 
 fn run(gateway: &Gateway, mut content: Content, mut keeper: Option<Keeper>) {
     loop {
-        let (why, replies) = gateway.reloads.next();
+        let (why, replies) = gateway.reloads.next_within(PARTING).unwrap_or_else(|| {
+            (gateway.give_back_memory)();
+            gateway.reloads.next()
+        });
         let now = Content::of(&gateway.watched.get());
         // a touched file says nothing new, nor does one that is still missing; who asks on purpose is obeyed all the same
         if why == Why::File && now == content {
@@ -132,26 +140,46 @@ fn reload(gateway: &Gateway, why: Why, content: &mut Content) -> Result<(Outcome
     if gateway.stopping.load(Ordering::Acquire) {
         return Err(Refusal::new("error: the gateway is about to stop"));
     }
-    let Loaded { document, secrets, files, variables, .. } = read(gateway, content)?;
-    check_fixed(gateway, &document)?;
+    let mut loaded = read(gateway, content)?;
+    let secrets = std::mem::take(&mut loaded.secrets);
+    // the table stays: it shall not stand scattered among what reading left
+    (gateway.give_back_memory)();
+    let document = &loaded.document;
+    check_fixed(gateway, document)?;
     let before = gateway.live.load();
     if why == Why::File {
-        guard(&before, &document)?;
+        guard(&before, document)?;
     }
     let failed = |e: &dyn Display| Refusal::new(format!("error: {e}"));
-    let sockets = gateway.listeners.prepare(&document, &mut Vec::new()).map_err(|e| failed(&e))?;
+    let sockets = gateway.listeners.prepare(document, &mut Vec::new()).map_err(|e| failed(&e))?;
     let log = gateway.access.prepare(&document.observability.access_log).map_err(|e| failed(&e))?;
-    let mut table = compile(&document, &gateway.parts, Some(&before)).map_err(|e| failed(&e))?;
-    table.outline.variables = variables;
+    let mut table = compile(document, &gateway.parts, Some(&before)).map_err(|e| failed(&e))?;
+    table.outline.variables = loaded.variables.clone();
     let changes = Changes::between(&before, &table);
     resolve_names(&table, gateway.parts.now()).map_err(|e| failed(&e))?;
     // from here on nothing fails
     gateway.access.switch(log);
     let generation = gateway.live.swap(table);
     gateway.listeners.open(sockets, &gateway.live.load());
-    gateway.adopt(&document, secrets);
-    let config_hash = config_hash(&files);
-    Ok((Outcome { generation, at: SystemTime::now(), config_hash, changes }, files))
+    gateway.adopt(document, secrets);
+    let at = SystemTime::now();
+    drop(before);
+    let details = if changes.is_empty() { None } else { detailed(gateway, &changes, &loaded) };
+    let config_hash = config_hash(&loaded.files);
+    loaded.warned().iter().for_each(|warned| log::warn!("{warned}"));
+    Ok((Outcome { generation, at, config_hash, changes, details }, loaded.files))
+}
+
+/// What changed, field by field. The texts that were in force are read once more for it, with the environment as it was at the start, as
+/// ever; no table is made of them.
+fn detailed(gateway: &Gateway, changes: &Changes, new: &Loaded) -> Option<Arc<str>> {
+    let texts = gateway.texts.load();
+    if texts.config_hash() != gateway.history.standing().config_hash {
+        return None;
+    }
+    let old = config::load_from(&texts.bundle()?, config::Purpose::Check).ok()?;
+    let difference = Difference::first(&old, new, ITEMS_MAX);
+    Some(crate::table::history::details(&Detailed { difference: &difference, changes }))
 }
 
 /// Reads and checks the files; what belongs to them is watched from now on, also when they are wrong.
@@ -201,10 +229,10 @@ fn guard(before: &Table, document: &Document) -> Result<(), Refusal> {
         return Ok(());
     }
     let left: HashSet<Cow<'_, str>> = document.routes.iter().map(RouteConfig::name).collect();
-    let names = before.routes.iter().map(|route| &route.name);
+    let names = before.routes.iter().map(|route| route.name());
     let variables = &before.outline.variables;
     let removed: Vec<Box<str>> =
-        names.filter(|name| !left.contains(&***name)).map(|name| variables.as_written(name).into()).collect();
+        names.filter(|name| !left.contains(*name)).map(|name| variables.as_written(name).into()).collect();
     Err(Refusal::new(format!(
         "error: the file has {has} routes where {had} are served: it may have been cut off, so it is not applied\n\
          it would remove: {}\n\

@@ -2,6 +2,7 @@
 
 use crate::table::{Outcome, Refusal, Why};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Askers that may wait for one reload.
@@ -55,13 +56,18 @@ impl Reloads {
 
     /// Waits for questions and takes all of them.
     pub(super) fn next(&self) -> (Why, Vec<oneshot::Sender<Answer>>) {
-        let mut waiting = self.waiting();
         loop {
-            if let Some(why) = waiting.why.take() {
-                return (why, std::mem::take(&mut waiting.replies));
+            if let Some(asked) = self.next_within(Duration::MAX) {
+                return asked;
             }
-            waiting = self.0.1.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The same, for so long.
+    pub(super) fn next_within(&self, time: Duration) -> Option<(Why, Vec<oneshot::Sender<Answer>>)> {
+        let waiting = self.0.1.wait_timeout_while(self.waiting(), time, |waiting| waiting.why.is_none());
+        let (mut waiting, _) = waiting.unwrap_or_else(PoisonError::into_inner);
+        Some((waiting.why.take()?, std::mem::take(&mut waiting.replies)))
     }
 
     /// Nobody answers any more.
