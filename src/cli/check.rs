@@ -2,7 +2,7 @@
 
 use super::paint::colour;
 use super::{FAILED, Failure, INVALID, NAME_ONE, default_config, no_config, show};
-use crate::config::{self, Finding, Findings, Purpose};
+use crate::config::{self, Finding, Findings, Purpose, steers};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ pub fn check(args: CheckArgs) -> Result<(), Failure> {
         ok &= checked.findings.ok;
         match format {
             CheckFormat::Text => checked.print()?,
-            CheckFormat::Github => show(&checked.annotations())?,
+            CheckFormat::Github => show(&annotations(&checked.findings))?,
             CheckFormat::Json => all.push(checked),
         }
     }
@@ -102,22 +102,22 @@ impl Checked {
         }
         Ok(())
     }
+}
 
-    /// For GitHub, a line each.
-    fn annotations(&self) -> String {
-        let Findings { errors, warnings, omitted, ok: _ } = &self.findings;
-        let errors = errors.iter().map(|finding| annotation("error", finding));
-        let mut text: String = errors.chain(warnings.iter().map(|finding| annotation("warning", finding))).collect();
-        if *omitted > 0 {
-            text += &format!("::error::{omitted} more errors\n");
-        }
-        text
+/// For GitHub, a line each.
+pub(super) fn annotations(findings: &Findings) -> String {
+    let Findings { errors, warnings, omitted, ok: _ } = findings;
+    let errors = errors.iter().map(|finding| annotation("error", finding));
+    let mut text: String = errors.chain(warnings.iter().map(|finding| annotation("warning", finding))).collect();
+    if *omitted > 0 {
+        text += &format!("::error::{omitted} more errors\n");
     }
+    text
 }
 
 /// What GitHub Actions shows at the place in the file.
 fn annotation(kind: &str, finding: &Finding) -> String {
-    let Finding { message, file, line, column, end_line, end_column, label, hint, .. } = finding;
+    let Finding { message, lint, file, line, column, end_line, end_column, label, hint, .. } = finding;
     let mut text = message.clone();
     if let Some(label) = label {
         text += &format!(": {label}");
@@ -131,12 +131,14 @@ fn annotation(kind: &str, finding: &Finding) -> String {
     } else {
         String::new()
     };
+    let title = lint.as_deref().map_or_else(String::new, |lint| format!(",title={}", escaped(lint, true)));
     let (file, text) = (escaped(file, true), escaped(&text, false));
-    format!("::{kind} file={file},line={line},endLine={end_line},col={column}{end}::{text}\n")
+    format!("::{kind} file={file},line={line},endLine={end_line},col={column}{end}{title}::{text}\n")
 }
 
 /// Text that ends neither the line nor the property it stands in.
 fn escaped(text: &str, property: bool) -> String {
+    let text: String = text.chars().map(|c| if steers(c) && !"\r\n".contains(c) { '\u{fffd}' } else { c }).collect();
     let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     if property { text.replace(':', "%3A").replace(',', "%2C") } else { text }
 }
@@ -148,7 +150,8 @@ mod tests {
     #[test]
     fn an_annotation_is_one_line_whatever_it_says() {
         let finding = Finding {
-            message: "50% of\nit: no".into(),
+            message: "50% of\nit\u{1b}: no".into(),
+            lint: None,
             file: "a,b:c.yaml".into(),
             line: 3,
             column: 5,
@@ -160,7 +163,12 @@ mod tests {
         };
         assert_eq!(
             annotation("error", &finding),
-            "::error file=a%2Cb%3Ac.yaml,line=3,endLine=3,col=5,endColumn=6::50%25 of%0Ait: no: here%0Ahint: write `x`\n"
+            "::error file=a%2Cb%3Ac.yaml,line=3,endLine=3,col=5,endColumn=6::50%25 of%0Ait\u{fffd}: no: here%0Ahint: write `x`\n"
+        );
+        let finding = Finding { lint: Some("a-name".into()), end_line: 4, label: None, hint: None, ..finding };
+        assert_eq!(
+            annotation("warning", &finding),
+            "::warning file=a%2Cb%3Ac.yaml,line=3,endLine=4,col=5,title=a-name::50%25 of%0Ait\u{fffd}: no\n"
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{FAILED, Failure};
 use crate::admin::FORGERY_HEADER;
+use crate::config::steers;
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -175,7 +176,7 @@ impl Client {
 
 /// A text of the gateway's, harmless on a terminal.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if steers(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// A name as a part of a path.
@@ -203,6 +204,6 @@ mod tests {
 
     #[test]
     fn what_a_gateway_says_cannot_steer_a_terminal() {
-        assert_eq!(printable("a\x1b[2Jb\nc\td"), "a\u{fffd}[2Jb\nc\u{fffd}d");
+        assert_eq!(printable("a\x1b[2Jb\nc\td\u{202e}"), "a\u{fffd}[2Jb\nc\u{fffd}d\u{fffd}");
     }
 }

@@ -1,10 +1,10 @@
 //! `wharf diff OLD NEW`: what a reload from one configuration to another changes.
 
-use super::{FAILED, Format, INVALID, colour};
+use super::{FAILED, Format, INVALID, colour, finish, show};
 use crate::config::{self, Difference, Purpose};
 use crate::server;
+use crate::table::{Changes, Detailed};
 use clap::Args;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,6 +17,9 @@ pub struct DiffArgs {
     /// As text, or as one JSON object
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// One line, as the log has it after a reload
+    #[arg(long)]
+    short: bool,
 }
 
 /// Compares what holds in the two, not how it is written.
@@ -30,12 +33,19 @@ pub fn diff(args: &DiffArgs) -> ExitCode {
             return ExitCode::from(INVALID);
         }
     };
+    let changes = Changes::between_documents(&old, &new);
+    if args.short && matches!(args.format, Format::Text) {
+        return finish(show(&format!("{changes}\n")));
+    }
     let difference = Difference::between(&old, &new);
     let restart = server::needs_restart(&old.document, &new.document);
     let doubt = server::looks_cut_off(old.document.routes.len(), new.document.routes.len());
     let shown = match args.format {
         Format::Text => {
-            let mut text = difference.to_string();
+            let mut text = format!("{changes}\n");
+            if !changes.is_empty() {
+                text += &format!("\n{}", Detailed { difference: &difference, changes: &changes });
+            }
             if let Some(key) = restart {
                 text += &format!("\nnote: a reload refuses this: `{key}` takes effect with a restart only\n");
             }
@@ -46,6 +56,8 @@ pub fn diff(args: &DiffArgs) -> ExitCode {
         }
         Format::Json => match serde_json::to_value(&difference) {
             Ok(mut value) => {
+                value["summary"] = changes.to_string().into();
+                value["connections"] = changes.effects.sentences().into();
                 value["needs_restart"] = restart.into();
                 value["needs_confirmation"] = doubt.into();
                 format!("{value:#}\n")
@@ -56,12 +68,5 @@ pub fn diff(args: &DiffArgs) -> ExitCode {
             }
         },
     };
-    // whoever reads may have seen enough
-    match io::stdout().write_all(shown.as_bytes()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("error: {e}");
-            ExitCode::from(FAILED)
-        }
-        _ => ExitCode::SUCCESS,
-    }
+    finish(show(&shown))
 }

@@ -2,24 +2,36 @@
 
 mod check;
 mod client;
+mod completions;
+mod config_print;
 mod demo;
 mod diff;
 mod drain;
+mod explain;
+mod init;
+mod man;
 mod paint;
+mod reference;
 mod reload;
 mod remote;
+mod schema;
 mod status;
+mod surroundings;
+mod test;
 
 use crate::server::{self, Copies, Error, Hooks, Source};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use paint::colour;
+pub use reference::reference;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Something failed while running.
 const FAILED: u8 = 1;
-/// The configuration is invalid, or there is none. (2 is a wrong command line, which the parser of arguments says.)
+/// The command line is wrong; most of it the parser of arguments says.
+const USAGE: u8 = 2;
+/// The configuration is invalid, or there is none.
 const INVALID: u8 = 3;
 /// Where `run --to` listens.
 const LISTEN: &str = ":8080";
@@ -45,6 +57,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Show every error of configuration files at its place
     Check(check::CheckArgs),
+    /// Show which route takes a request, why, and what becomes of it
+    Explain(explain::ExplainArgs),
+    /// Ask a configuration whether requests become what is expected
+    Test(test::TestArgs),
     /// Show how the running gateway is
     Status(status::StatusArgs),
     /// Have the running gateway read its configuration again
@@ -55,8 +71,25 @@ enum Command {
     Undrain(drain::UndrainArgs),
     /// Show what a reload from one configuration to another changes
     Diff(diff::DiffArgs),
+    /// Write a configuration to start from, with comments
+    Init(init::InitArgs),
+    /// Look into a configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the JSON Schema of gateway.yaml, with which editors complete, check and explain it
+    Schema(schema::SchemaArgs),
+    /// Print what makes a shell complete this program's commands
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page
+    Man(man::ManArgs),
     /// Show the version
     Version,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print what holds: every default filled in, included files merged
+    Print(config_print::PrintArgs),
 }
 
 /// How a reading command shows what it has read.
@@ -106,15 +139,19 @@ pub fn main(give_back_memory: fn()) -> ExitCode {
         Command::Run(args) => run(args, give_back_memory),
         Command::Demo(args) => demo::demo(args, give_back_memory),
         Command::Check(args) => finish(check::check(args)),
+        Command::Explain(args) => finish(explain::explain(args)),
+        Command::Test(args) => finish(test::test(args)),
         Command::Status(args) => finish(status::status(&args)),
         Command::Reload(args) => finish(reload::reload(&args)),
         Command::Drain(args) => finish(drain::drain(&args)),
         Command::Undrain(args) => finish(drain::undrain(&args)),
         Command::Diff(args) => diff::diff(&args),
-        Command::Version => {
-            println!("wharf {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
-        }
+        Command::Init(args) => finish(init::init(&args)),
+        Command::Config(ConfigCommand::Print(args)) => finish(config_print::print(&args)),
+        Command::Schema(args) => finish(schema::schema(&args)),
+        Command::Completions(args) => finish(completions::completions(&args)),
+        Command::Man(args) => finish(man::man(&args)),
+        Command::Version => finish(show(concat!("wharf ", env!("CARGO_PKG_VERSION"), "\n"))),
     }
 }
 

@@ -22,6 +22,11 @@ pub struct Remote {
 }
 
 impl Remote {
+    /// The gateway at this admin address.
+    pub fn named(admin: Place, token_file: Option<PathBuf>) -> Remote {
+        Remote { admin: Some(admin), token_file, config: None }
+    }
+
     /// Whom to ask.
     pub fn client(&self) -> Result<Client, Failure> {
         let (place, secret) = match &self.admin {
@@ -72,7 +77,7 @@ fn reached(address: &ListenAddress) -> Place {
 }
 
 /// The place that a URL names.
-fn place(url: &str) -> Result<Place, String> {
+pub fn place(url: &str) -> Result<Place, String> {
     if url.starts_with("https://") {
         return Err("the admin address speaks no TLS yet: write `http://HOST:PORT`".into());
     }

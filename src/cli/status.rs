@@ -49,6 +49,12 @@ fn text(status: &Status, paint: Paint) -> String {
     let hash: String = config_hash.chars().take(12).collect();
     let held = printable(&format!("configuration: generation {generation}, loaded at {loaded_at}, hash {hash}"));
     let _ = writeln!(out, "{held}");
+    // who asks after a reload wants to know whether it is this one
+    if let LastReload { at, changes: Some(changes), .. } = &status.last_reload
+        && status.generation > 1
+    {
+        let _ = writeln!(out, "{}", printable(&format!("last reload at {at}: {changes}")));
+    }
     out.push('\n');
     listeners(&mut out, status, paint);
     out.push('\n');
@@ -194,7 +200,10 @@ mod tests {
         let status = json!({
             "version": "0.1.0", "pid": 7, "generation": 3, "config_hash": "0123456789abcdef", "ready": true, "draining": false,
             "loaded_at": "2026-01-02T03:04:05.678Z",
-            "last_reload": {"ok": error.is_none(), "at": "2026-01-02T03:05:00.000Z", "error": error},
+            "last_reload": {
+                "ok": error.is_none(), "at": "2026-01-02T03:05:00.000Z", "error": error,
+                "changes": if error.is_none() { Some("routes +1 (added: /b)") } else { None },
+            },
             "listeners": [{"name": "web", "address": ":8080", "connections": 12, "removed": false}],
             "upstreams": upstreams,
             "a_key_of_a_later_version": 1,
@@ -242,7 +251,12 @@ cart      hash        0        unix:/run/spare.sock        ejected   0          
     #[test]
     fn where_all_is_well_that_is_all_that_is_said() {
         let upstreams = json!({"app": {"balance": "p2c", "waiting": 0, "endpoints": [endpoint("a:1", "up")]}});
-        assert!(shown(None, &upstreams).starts_with("wharf 0.1.0 is ready, process 7\n"));
+        let well = shown(None, &upstreams);
+        assert!(well.starts_with("wharf 0.1.0 is ready, process 7\nconfiguration: "), "{well}");
+        assert!(
+            well.contains("\nlast reload at 2026-01-02T03:05:00.000Z: routes +1 (added: /b)\n\nLISTENER"),
+            "{well}"
+        );
         let many: Vec<_> = (0..30).map(|n| endpoint(&format!("a:{n}"), "down")).collect();
         let upstreams = json!({"app": {"balance": "p2c", "waiting": 0, "endpoints": many}});
         assert!(shown(None, &upstreams).contains("a:9 of app is down\nand 20 more are not up\n\nwharf"));
