@@ -1,4 +1,4 @@
-//! What a proxied request allocates: the gateway runs within this process, where its allocator is watched.
+//! What a proxied request allocates, and what a route holds: the gateway runs within this process, where its allocator is watched.
 //!
 //! The only test of its program, since it counts for the whole process: `cargo test --test alloc -- --nocapture` shows the figures.
 
@@ -7,9 +7,12 @@ mod counting;
 use counting::Counting;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use wharf::config::{Bundle, Purpose, load_from};
 use wharf::server::{Copies, Hooks, Source, run};
+use wharf::table::compile::{Parts, compile};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -20,6 +23,9 @@ const ORIGIN: &str = "127.79.1.1:18082";
 
 /// Allocations for a GET in steady state.
 const ALLOCATIONS_MAX: f64 = 3.0;
+/// Bytes that a table holds for a route, of which there are many, all alike but for their patterns.
+const ROUTE_MAX: f64 = 256.0;
+const ROUTES: usize = 10_000;
 /// Clients with a request in flight at the same time.
 const CLIENTS: usize = 8;
 const WARM_UP: usize = 2_000;
@@ -35,8 +41,33 @@ Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n
 Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\nCookie: session=0123456789abcdef; theme=dark\r\n\r\n";
 
 #[test]
-fn a_proxied_get_allocates_next_to_nothing() {
+fn a_proxied_get_allocates_next_to_nothing_and_a_route_holds_little() {
     counting::exempt();
+    let each = bytes_of_a_route();
+    println!("bytes of a route: {each:.0}");
+    assert!(each <= ROUTE_MAX, "a route holds {each:.0} bytes, of which {ROUTE_MAX} are allowed");
+    let_requests_through();
+}
+
+/// What a table holds, for each of its routes.
+fn bytes_of_a_route() -> f64 {
+    let mut text = String::from(
+        "version: 1\nlisteners: { web: { address: \":80\" } }\nupstreams: { app: { endpoints: [a:1] } }\nroutes:\n",
+    );
+    for i in 0..ROUTES {
+        let (host, path) = (i / 10, i % 10);
+        text += &format!("  - {{ match: {{ host: h{host}.bench.local, path: /svc{path}/* }}, upstream: app }}\n");
+    }
+    let loaded = load_from(&Bundle::one("gateway.yaml", &text), Purpose::Check).expect("a good document");
+    let parts = Parts { workers: 8, slots: Arc::default(), numbers: Arc::default(), start: Instant::now() };
+    let before = counting::held();
+    let table = compile(&loaded.document, &parts, None).expect("numbers");
+    let held = counting::held() - before;
+    assert_eq!(table.routes.len(), ROUTES);
+    held as f64 / ROUTES as f64
+}
+
+fn let_requests_through() {
     let origin = TcpListener::bind(ORIGIN).expect("the origin's address is free");
     thread::spawn(move || serve(&origin));
     let configuration = format!(

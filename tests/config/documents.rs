@@ -91,7 +91,7 @@ fn what_is_written_is_what_is_read() {
         _ => None,
     });
     let respond = respond.expect("an answer");
-    assert_eq!((&*respond.body, respond.status), ("pong\n", 200));
+    assert_eq!((&*respond.body, respond.status), (&b"pong\n"[..], 200));
     assert_eq!(&*respond.headers[0].0, "Content-Type");
 }
 
@@ -120,7 +120,11 @@ fn an_upstream_that_no_route_uses_is_a_warning_and_no_error() {
     assert!(document.is_some());
     assert_eq!(report.diagnostics.len(), 1);
     assert_eq!(report.diagnostics[0].severity, Severity::Warning);
-    assert!(report.to_string().starts_with("warning: no route uses the upstream `spare`\n --> w.yaml:3:14\n"));
+    assert!(
+        report
+            .to_string()
+            .starts_with("warning[unused-upstream]: no route uses the upstream `spare`\n --> w.yaml:3:14\n")
+    );
 }
 
 #[test]

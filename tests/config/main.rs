@@ -1,11 +1,29 @@
 //! What a document may say: every file in `valid/` is read, every file in `invalid/` is refused with exactly the text
 //! beside it (`BLESS=1` writes that text anew). A directory is a document of several files, its main one `gateway.yaml`.
 
+mod bodies;
+mod damaged;
 mod differences;
 mod documents;
+mod expectations;
+mod finding;
 mod includes;
+mod lints;
+mod mutations;
+mod mistakes;
+mod mistakes_page;
+mod peers;
 mod pools;
+mod printing;
 mod robustness;
+mod schema;
+mod slips;
+mod small_gateway;
+mod words;
+#[path = "../mutants/mod.rs"]
+mod mutants;
+#[path = "../tables/mod.rs"]
+mod tables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -200,6 +200,11 @@ fn every_difference_between_two_routes_or_pools_is_one() {
         ", retries: { attempts: 2 }",
         ", request: { max_body: 1KiB }",
         ", upgrade: []",
+        ", priority: 1",
+        ", rewrite: { path: /x }",
+        ", headers: { request: { remove: [Cookie] } }",
+        ", headers: { response: { add: { X-A: b } } }",
+        ", errors: [{ status: [502], respond: { status: 503 } }]",
     ] {
         assert!(one(plain, route).routes[0] != before.routes[0], "{route}");
     }

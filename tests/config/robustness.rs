@@ -129,6 +129,50 @@ fn bytes_that_are_no_text_are_refused_at_their_place() {
     assert!(load(std::path::Path::new("/"), Purpose::Check).is_err());
 }
 
+/// What fingers and editors leave where it does not belong.
+const SLIPS: [&str; 40] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ": ",
+    ",",
+    " #",
+    "#",
+    " # wharf: allow unused-upstream",
+    "# wharf:allow,",
+    "&a ",
+    "*a ",
+    "*",
+    "&",
+    "!x ",
+    "!!str ",
+    "\"",
+    "'",
+    "\\",
+    "\"\\d",
+    "|",
+    ">",
+    "- ",
+    "-",
+    "\t",
+    "\u{a0}",
+    "“",
+    "%",
+    "@",
+    "`",
+    "<<: ",
+    "$host",
+    "${",
+    "\r",
+    "\n",
+    "\n  ",
+    "null",
+    "0o1",
+    "€",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
@@ -150,7 +194,34 @@ proptest! {
     }
 
     #[test]
+    fn no_slip_at_any_place_makes_the_reader_panic(
+        slips in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4_usize), 1..5),
+    ) {
+        let mut text: Vec<char> = text_of("everything_there_is").chars().collect();
+        for (at, slip, gone) in slips {
+            let at = at.index(text.len());
+            let end = (at + gone).min(text.len());
+            text.splice(at..end, slip.get::<&str>(&SLIPS).chars());
+        }
+        read_or_refused(review("slips.yaml", &text.into_iter().collect::<String>(), &environment));
+    }
+
+    #[test]
     fn no_text_at_all_makes_the_reader_panic(text in "[-{}\\[\\]:,#&*!|>'\"%@`?~ \n\ta-e0-9$]{0,200}") {
         let _ = review("noise.yaml", &text, &environment).1.to_string();
+    }
+}
+
+#[test]
+fn a_flood_of_comments_that_silence_is_read_quickly() {
+    let head = "version: 1\nlisteners: { web: { address: ':80' } }\nroutes: [{ match: { path: / }, respond: {} }]\n";
+    let body = "# wharf: allow unused-upstream\n".repeat(50_000);
+    let behind = "# wharf: allow unused-upstream ".repeat(50_000);
+    let names = format!("# wharf: allow {}x\n", "unused-upstream,".repeat(50_000));
+    let text = format!("upstreams:\n  a:\n    endpoints:\n      - \"{} a:1\"\n", "# wharf: allow x ".repeat(50_000));
+    for flood in [body.clone(), behind, names, text, format!("{body}nope: |\n  {}", body.replace('\n', "\n  "))] {
+        let start = Instant::now();
+        read_or_refused(review("flood.yaml", &format!("{head}{flood}"), &environment));
+        assert!(start.elapsed().as_secs() < PATIENCE_S, "{:?}", start.elapsed());
     }
 }

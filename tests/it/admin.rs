@@ -162,7 +162,7 @@ fn a_reload_is_asked_for_and_answered_with_what_changed() {
     let response = gateway.order("POST", "/api/v1/reload", "");
     assert_eq!(response.status, 200, "{response:?}");
     let done = json_of(&response);
-    assert_eq!(keys(&done), ["changes", "config_hash", "generation", "ok"]);
+    assert_eq!(keys(&done), ["changes", "config_hash", "details", "generation", "ok"]);
     assert_eq!(gateway.get("/b").status, 200);
     assert_eq!(gateway.shows("/api/v1/status")["config_hash"], done["config_hash"]);
     // the watch may have been quicker
@@ -174,6 +174,41 @@ fn a_reload_is_asked_for_and_answered_with_what_changed() {
         (&json!("start"), &json!("started"))
     );
     assert!(tries.iter().any(|t| t["changes"] == "routes +1 -1 (added: /b; removed: /a)"), "{tries:?}");
+}
+
+#[test]
+fn log_status_api_and_diff_say_the_same_of_a_reload() {
+    let yaml = |endpoint: &str, timeout: &str| {
+        format!(
+            "upstreams: {{ app: {{ endpoints: [\"127.0.0.1:9\", \"{endpoint}\"] }} }}\n\
+             routes: [{{ match: {{ path: /a }}, upstream: app, timeouts: {{ read: {timeout} }} }}]\n"
+        )
+    };
+    let (old, new) = (yaml("127.0.0.1:10", "60s"), yaml("127.0.0.1:11", "30s"));
+    let gateway = Gateway::start(&old);
+    let before = gateway.folder().join("before.txt");
+    std::fs::write(&before, gateway.complete(&old)).unwrap();
+    gateway.rewrite(&new);
+    let said =
+        "routes ~1 (changed: /a), upstream app: +127.0.0.1:11 -127.0.0.1:10; closes connections kept to 127.0.0.1:10";
+    let reload =
+        eventually(PATIENCE, || Some(gateway.shows("/api/v1/reloads")[0].clone()).filter(|r| r["changes"] == said));
+    gateway.expect_said(&format!("reloaded (generation 2): {said}\n"));
+    let status = gateway.shows("/api/v1/status");
+    assert_eq!(
+        (&status["last_reload"]["changes"], &status["last_reload"]["details"]),
+        (&reload["changes"], &reload["details"])
+    );
+    let diff = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wharf"));
+        let output =
+            command.arg("diff").args(more).arg(&before).arg(gateway.folder().join("gateway.yaml")).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(diff(&["--short"]), format!("{said}\n"));
+    let details = reload["details"].as_str().unwrap();
+    assert_eq!(diff(&[]), format!("{said}\n\n{details}"));
+    assert!(details.contains("  ~ timeouts.read: 1m → 30s\n"), "{details}");
 }
 
 #[test]
@@ -249,5 +284,4 @@ fn parts_that_do_not_exist_say_so() {
     let certificates = gateway.admin("/api/v1/certificates");
     assert_eq!(certificates.status, 404);
     assert_eq!(json_of(&certificates)["error"], "TLS is not built yet: there are no certificates");
-    assert_eq!(gateway.order("POST", "/api/v1/explain", "{}").status, 404);
 }

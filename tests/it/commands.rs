@@ -272,10 +272,16 @@ fn strict_makes_warnings_count() {
     // an upstream that no route uses is a warning
     let plain = gateway.wharf(&["check"]);
     assert_eq!((plain.exit, plain.out.as_str()), (0, "gateway.yaml: ok\n"));
-    assert!(plain.err.starts_with("warning: "), "{plain:?}");
+    assert!(plain.err.starts_with("warning["), "{plain:?}");
     let strict = gateway.wharf(&["check", "--strict"]);
     assert_eq!((strict.exit, strict.out.as_str()), (3, ""));
     assert!(strict.err.ends_with("gateway.yaml: not ok, for its warnings\n"), "{strict:?}");
     let json = gateway.wharf(&["check", "--strict", "--format", "json"]);
     assert_eq!(serde_json::from_str::<Value>(&json.out).unwrap()["ok"], false);
+}
+
+#[test]
+fn what_is_explained_cannot_steer_a_terminal() {
+    let said = gateway().wharf(&["explain", "/a/%1b[31m%e2%80%ae"]);
+    assert!(said.out.contains("/a/\u{fffd}[31m\u{fffd}\n") && !said.out.contains('\u{1b}'), "{}{}", said.out, said.err);
 }

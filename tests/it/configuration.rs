@@ -52,7 +52,7 @@ fn the_errors_of_all_files_are_shown_each_under_its_name() {
     let check = Command::new(env!("CARGO_BIN_EXE_wharf")).arg("check").current_dir(&folder).output().unwrap();
     let said = String::from_utf8_lossy(&check.stderr);
     assert_eq!(check.status.code(), Some(3));
-    assert!(said.contains(" --> gateway.yaml:3:30\n"), "{said}");
+    assert!(said.contains(" --> gateway.yaml:3:32\n"), "{said}");
     assert!(said.contains("error: no upstream named `nobody`\n --> routes.d/a.yaml:1:43\n"), "{said}");
     std::fs::remove_dir_all(folder).ok();
 }

@@ -334,6 +334,27 @@ fn included_files_are_noticed_when_they_change_come_and_go() {
 }
 
 #[test]
+fn a_body_in_a_file_of_its_own_is_noticed_when_it_changes_goes_and_comes_back() {
+    let gateway = Gateway::start_under(
+        "mkdir pages; echo -n one > pages/a.html; exec",
+        "routes:\n  - { match: { path: /* }, respond: { body_file: pages/a.html } }\n",
+    );
+    let file = gateway.folder().join("pages/a.html");
+    let answer = gateway.get("/");
+    assert_eq!(answer.text(), "one");
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    let expect = |body: &str| eventually(PATIENCE, || (gateway.get("/").text() == body).then_some(()));
+    fs::write(&file, "two").unwrap();
+    expect("two");
+    fs::remove_file(&file).unwrap();
+    gateway.expect_metric("config_last_reload_successful", 0.0);
+    assert_eq!(gateway.get("/").text(), "two", "what was read stays");
+    fs::write(&file, "three").unwrap();
+    expect("three");
+    gateway.expect_metric("config_last_reload_successful", 1.0);
+}
+
+#[test]
 fn a_change_is_noticed_soon_whatever_else_happens_in_the_directory() {
     let gateway = Gateway::start_under(
         "mkdir routes.d; echo 'routes: [{ match: { path: /a }, respond: { body: a } }]' > routes.d/a.yaml; exec",
@@ -470,4 +491,21 @@ fn a_reload_on_the_command_line_is_obeyed_and_answered() {
     assert_eq!(status, Some(3), "{stderr}");
     assert!(stderr.contains("gateway.yaml:") && stderr.contains("nowhere"), "{stderr}");
     assert_eq!(gateway.get("/2").text(), "2b");
+}
+
+#[test]
+fn warnings_are_in_the_log_when_the_gateway_starts_and_when_it_reloads() {
+    let unused = |name: &str| {
+        format!(
+            "upstreams: {{ {name}: {{ endpoints: [\"127.0.0.1:1\"] }} }}\nroutes: [{{ match: {{ path: /* }}, respond: {{ status: 204 }} }}]\n"
+        )
+    };
+    let gateway = Gateway::start(&unused("first"));
+    let said = |name: &str| {
+        let warning = format!("no route uses the upstream `{name}`; `wharf check` says more");
+        eventually(PATIENCE, || gateway.stderr().contains(&warning).then_some(()));
+    };
+    said("first");
+    gateway.rewrite(&unused("second"));
+    said("second");
 }

@@ -122,15 +122,32 @@ impl Gateway {
         (gateway.process.ended().expect("an exit status"), gateway.stderr())
     }
 
+    /// Starts one whose folder holds another file beside its configuration.
+    #[track_caller]
+    pub fn start_with(name: &str, text: &str, yaml: &str) -> Gateway {
+        let (here, folder) = Gateway::prepare(yaml);
+        std::fs::write(folder.join(name), text).unwrap();
+        let process = Process::of(launch("exec", &folder));
+        let mut gateway = Gateway { here, folder, process };
+        gateway.await_ready();
+        gateway
+    }
+
     fn spawn(shell: &str, yaml: &str) -> Gateway {
+        let (here, folder) = Gateway::prepare(yaml);
+        let process = Process::of(launch(shell, &folder));
+        Gateway { here, folder, process }
+    }
+
+    /// An address and a folder of its own, with its configuration.
+    fn prepare(yaml: &str) -> (Ipv4Addr, PathBuf) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let here = own_address();
         let name = format!("wharf-it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(folder.join("state")).unwrap();
         std::fs::write(folder.join("gateway.yaml"), complete(yaml, here, &folder)).unwrap();
-        let process = Process::of(launch(shell, &folder));
-        Gateway { here, folder, process }
+        (here, folder)
     }
 
     /// Starts one whose program is a copy in its own folder, `wharf`, which the test may replace.

@@ -29,5 +29,6 @@ pub use operator::{Said, json};
 pub use oracle::Request;
 pub use origin::{Origin, Then, ok, with_head};
 pub use patience::{Done, PATIENCE, eventually, side_by_side};
+pub use process::Process;
 pub use readings::{is_below, readings};
 pub use response::Response;

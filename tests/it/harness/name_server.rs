@@ -69,7 +69,8 @@ impl NameServer {
         Gateway::start_under(&self.shell(), yaml)
     }
 
-    fn shell(&self) -> String {
+    /// The shell command behind which a program asks this server.
+    pub fn shell(&self) -> String {
         let mounts = ["resolv.conf", "hosts"]
             .map(|file| format!("mount --bind {} /etc/{file}", self.folder.join(file).display()))
             .join(" && ");
