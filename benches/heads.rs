@@ -72,6 +72,7 @@ fn write(c: &mut Criterion) {
                     arrival: b"X-Forwarded-Proto: http\r\nX-Forwarded-Port: 8080\r\n",
                     request_id: &[b'0'; 32],
                     default_host: "users",
+                    target: head.target.path_and_query,
                     upgrade: None,
                 };
                 head::write(&head, &origin, &mut out);

@@ -2,7 +2,8 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
-use wharf::table::{Found, Host, Path, RouteIndex, RouteIndexBuilder};
+use wharf::table::{Found, Host, RouteIndex, RouteIndexBuilder};
+use wharf::value::PathPattern;
 
 /// Path prefixes of each host.
 const PREFIXES: usize = 10;
@@ -11,10 +12,14 @@ const PREFIXES: usize = 10;
 fn index(routes: usize) -> RouteIndex {
     let mut builder = RouteIndexBuilder::default();
     for id in 0..routes {
-        let (host, prefix) = (host(id / PREFIXES), format!("/v1/service-{}", id % PREFIXES));
-        builder.add(Host::Exact(&host), Path::Subtree(&prefix), id as u32);
+        let (host, path) = (host(id / PREFIXES), format!("/v1/service-{}/*", id % PREFIXES));
+        builder.add(Host::Exact(&host), 0, &pattern(&path), id as u32);
     }
     builder.build()
+}
+
+fn pattern(text: &str) -> PathPattern {
+    PathPattern::parse(text).expect("a path pattern")
 }
 
 fn host(number: usize) -> String {
@@ -40,8 +45,8 @@ fn find(c: &mut Criterion) {
 
 fn spellings(c: &mut Criterion) {
     let mut builder = RouteIndexBuilder::default();
-    for (path, id) in [("/admin", 1), ("/v1/users", 2), ("", 3)] {
-        builder.add(Host::Any, Path::Subtree(path), id);
+    for (path, id) in [("/admin/*", 1), ("/v1/users/*", 2), ("/*", 3)] {
+        builder.add(Host::Any, 0, &pattern(path), id);
     }
     let index = builder.build();
     let hostile = "/a%252f..;x\\%c0%ae%3f".repeat(380);

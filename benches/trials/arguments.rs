@@ -16,7 +16,10 @@ pub struct Arguments {
     /// Requests of `reloads` (1000000), and of `keepalive` at each origin (100000)
     #[arg(long)]
     pub requests: Option<u64>,
-    /// Reloads of `reloads`, and of `storm` while memory is watched (1000)
+    /// Documents that `mutations` reads (100000)
+    #[arg(long)]
+    pub mutants: Option<u64>,
+    /// Reloads of `reloads`, of `storm` while memory is watched (1000), and of `mutations` (10000)
     #[arg(long)]
     pub reloads: Option<u64>,
     /// In `reloads`: nginx and HAProxy too, to compare
@@ -83,6 +86,8 @@ pub enum Trial {
     Upgrades,
     /// TERM with much in flight, and with nothing
     Stop,
+    /// Damaged configurations, read and reloaded
+    Mutations,
     /// Everything at a time, and nothing left over
     Soak,
 }

@@ -10,6 +10,9 @@ mod gateway;
 mod keepalive;
 mod kills;
 mod load;
+#[path = "../../tests/mutants/mod.rs"]
+mod mutants;
+mod mutations;
 mod origin;
 mod pattern;
 mod peer;
@@ -73,6 +76,7 @@ fn judge(arguments: &Arguments) -> ExitCode {
             Trial::Storm => storm::run(&program, arguments, &mut verdict),
             Trial::Upgrades => upgrades::run(&program, arguments, &mut verdict),
             Trial::Stop => stop::run(&program, arguments, &mut verdict),
+            Trial::Mutations => mutations::run(&program, arguments, &mut verdict),
             Trial::Soak => soak::run(&program, arguments, &mut verdict),
         };
         if let Err(error) = ran {
