@@ -4,6 +4,7 @@ use super::question::Question;
 use crate::failure::Failure;
 use crate::http::method::Method;
 use crate::http::request::RequestHead;
+use crate::policy::is_broken;
 
 /// Why a head that was read, and whose path leads to one route, is refused all the same.
 pub fn of_head(failure: Failure, head: &RequestHead<'_, '_>, has_route: bool) -> Option<String> {
@@ -12,7 +13,7 @@ pub fn of_head(failure: Failure, head: &RequestHead<'_, '_>, has_route: bool) ->
             Some(format!("{} is never forwarded", head.method_token))
         }
         Failure::MethodNotAllowed => Some("routes match it, but for its method".to_owned()),
-        Failure::BadRequest if broken_escape(head.target.path()) => Some(BROKEN.to_owned()),
+        Failure::BadRequest if is_broken(head.target.path()) => Some(BROKEN.to_owned()),
         Failure::BadRequest if has_route => {
             Some("what its route makes of it, by `rewrite` or a `Host` that is set, is no valid request".to_owned())
         }
@@ -25,11 +26,6 @@ pub fn of_head(failure: Failure, head: &RequestHead<'_, '_>, has_route: bool) ->
 }
 
 const BROKEN: &str = "in its path, a `%` is not followed by two hexadecimal digits";
-
-fn broken_escape(path: &[u8]) -> bool {
-    memchr::memchr_iter(b'%', path)
-        .any(|at| !path.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
-}
 
 /// Why a question's head cannot be read.
 pub fn of_question(question: &Question) -> Option<String> {

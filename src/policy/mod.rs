@@ -13,7 +13,7 @@ mod variables;
 pub use captures::Captures;
 pub use edits::{Edits, Lines};
 pub use pages::{Page, Pages};
-pub use rewrite::{Forwarded, Prefix, Rewrite, is_clean};
+pub use rewrite::{Forwarded, Prefix, Rewrite, is_broken, is_clean};
 pub use uri::location;
 pub use variables::Asking;
 

@@ -162,7 +162,7 @@ pub fn is_clean(path: &[u8]) -> bool {
 }
 
 /// Whether a `%` stands without its two digits.
-fn is_broken(path: &[u8]) -> bool {
+pub fn is_broken(path: &[u8]) -> bool {
     memchr::memchr_iter(b'%', path)
         .any(|at| !path.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
