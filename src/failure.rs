@@ -14,6 +14,8 @@ pub enum Failure {
     ConnectRefused,
     /// The connection to the endpoint took longer than `timeouts.connect`.
     ConnectTimeout,
+    /// There is no TLS with the endpoint: it does not prove who it is, or the handshake fails.
+    UpstreamTls,
     /// The endpoint was silent for longer than `timeouts.read`, or took no byte for longer than `timeouts.write`.
     UpstreamTimeout,
     /// The endpoint closed or reset the connection before its response was whole.
@@ -34,6 +36,8 @@ pub enum Failure {
     UriTooLong,
     /// The request is malformed, or could be read in more than one way.
     BadRequest,
+    /// The client's TLS connection is for another host, whose certificate is another one.
+    MisdirectedRequest,
     /// An `Expect` other than `100-continue`.
     ExpectationFailed,
     /// A protocol version this gateway does not speak.
@@ -46,12 +50,13 @@ pub enum Failure {
 
 impl Failure {
     /// All of them, in the order of the manual.
-    pub const ALL: [Failure; 19] = [
+    pub const ALL: [Failure; 21] = [
         Failure::NoRoute,
         Failure::MethodNotAllowed,
         Failure::NoEndpoint,
         Failure::ConnectRefused,
         Failure::ConnectTimeout,
+        Failure::UpstreamTls,
         Failure::UpstreamTimeout,
         Failure::UpstreamReset,
         Failure::BadResponse,
@@ -62,6 +67,7 @@ impl Failure {
         Failure::HeaderTooLarge,
         Failure::UriTooLong,
         Failure::BadRequest,
+        Failure::MisdirectedRequest,
         Failure::ExpectationFailed,
         Failure::VersionNotSupported,
         Failure::Draining,
@@ -76,6 +82,7 @@ impl Failure {
             Failure::NoEndpoint => "no_endpoint",
             Failure::ConnectRefused => "connect_refused",
             Failure::ConnectTimeout => "connect_timeout",
+            Failure::UpstreamTls => "upstream_tls",
             Failure::UpstreamTimeout => "upstream_timeout",
             Failure::UpstreamReset => "upstream_reset",
             Failure::BadResponse => "bad_response",
@@ -86,6 +93,7 @@ impl Failure {
             Failure::HeaderTooLarge => "header_too_large",
             Failure::UriTooLong => "uri_too_long",
             Failure::BadRequest => "bad_request",
+            Failure::MisdirectedRequest => "misdirected_request",
             Failure::ExpectationFailed => "expectation_failed",
             Failure::VersionNotSupported => "version_not_supported",
             Failure::Draining => "draining",
@@ -99,7 +107,7 @@ impl Failure {
             Failure::NoRoute => 404,
             Failure::MethodNotAllowed => 405,
             Failure::NoEndpoint | Failure::Draining => 503,
-            Failure::ConnectRefused | Failure::UpstreamReset | Failure::BadResponse => 502,
+            Failure::ConnectRefused | Failure::UpstreamTls | Failure::UpstreamReset | Failure::BadResponse => 502,
             Failure::ConnectTimeout | Failure::UpstreamTimeout | Failure::RequestTimeout => 504,
             Failure::ClientClosed => 499,
             Failure::ClientTimeout => 408,
@@ -107,6 +115,7 @@ impl Failure {
             Failure::HeaderTooLarge => 431,
             Failure::UriTooLong => 414,
             Failure::BadRequest => 400,
+            Failure::MisdirectedRequest => 421,
             Failure::ExpectationFailed => 417,
             Failure::VersionNotSupported => 505,
             Failure::Internal => 500,
@@ -119,6 +128,7 @@ impl Failure {
             self,
             Failure::ConnectRefused
                 | Failure::ConnectTimeout
+                | Failure::UpstreamTls
                 | Failure::UpstreamTimeout
                 | Failure::UpstreamReset
                 | Failure::BadResponse
@@ -138,6 +148,11 @@ impl Failure {
             }
             Failure::ConnectRefused => "The endpoint refused the connection, or it cannot be reached.",
             Failure::ConnectTimeout => "The connection to the endpoint took longer than `timeouts.connect`.",
+            Failure::UpstreamTls => {
+                "There is no TLS with the endpoint: its certificate is expired, for another name or from an unknown authority, it wants \
+                 a certificate of the gateway, it speaks an old version or no TLS at all, or the handshake is not over within \
+                 `timeouts.connect`. Nothing of the request was sent."
+            }
             Failure::UpstreamTimeout => {
                 "The endpoint was silent for longer than `timeouts.read`, or took no byte for longer than `timeouts.write`."
             }
@@ -154,6 +169,9 @@ impl Failure {
             Failure::HeaderTooLarge => "The request's head exceeds `limits.header_size` or `limits.header_count`.",
             Failure::UriTooLong => "The request target is longer than a head line may be.",
             Failure::BadRequest => "The request is malformed, or could be read in more than one way.",
+            Failure::MisdirectedRequest => {
+                "The request came over a TLS connection for another host, which has another certificate."
+            }
             Failure::ExpectationFailed => "The request has an `Expect` other than `100-continue`.",
             Failure::VersionNotSupported => "The request's protocol version is none this gateway speaks.",
             Failure::Draining => "The gateway is stopping and takes no new request.",
@@ -177,6 +195,10 @@ impl Failure {
             Failure::ConnectTimeout => {
                 "Look for a firewall that drops packets, a wrong address, or a service too busy to accept."
             }
+            Failure::UpstreamTls => {
+                "The gateway's log has the exact reason and what to do: see \
+                 [TLS to upstreams](../how-to/tls-to-upstreams.md#when-there-is-no-tls)."
+            }
             Failure::UpstreamTimeout => {
                 "Find out what the service waits for; raise the timeout on routes that are slow by nature."
             }
@@ -184,7 +206,7 @@ impl Failure {
                 "Look for a crash or restart of the service, or a limit of its own, at that time."
             }
             Failure::BadResponse => {
-                "Check that the address speaks HTTP (not TLS), and its response with `curl -v` directly."
+                "Check that the address speaks HTTP (one that speaks TLS wants `tls` in its upstream), and its response with `curl -v` directly."
             }
             Failure::RequestTimeout => "Raise `timeouts.request` for the route, or make the service faster.",
             Failure::ClientClosed => {
@@ -198,6 +220,10 @@ impl Failure {
                 "Correct the client: see [what is refused](http.md#requests-that-are-refused). Honest ones speak TLS to a listener \
                  without it, or send a path that has [two readings](../explanation/one-reading-of-a-path.md). If many come from \
                  one address, someone is probing."
+            }
+            Failure::MisdirectedRequest => {
+                "Nothing: browsers ask again over a connection of its own. A client that does not should name the host that it asks \
+                 for when it connects (SNI)."
             }
             Failure::ExpectationFailed => "Correct the client.",
             Failure::VersionNotSupported => "Use HTTP/1.1 or HTTP/1.0.",

@@ -46,6 +46,13 @@ impl Body {
         Body { source, encoding, passed: 0 }
     }
 
+    /// What follows it goes nowhere: it could say again what was taken out of the head.
+    pub fn drop_trailers(&mut self) {
+        if let Source::Chunked(decoder) = &mut self.source {
+            decoder.drops_trailers = true;
+        }
+    }
+
     /// All of the body has been taken.
     pub fn is_done(&self) -> bool {
         matches!(self.source, Source::Done)
@@ -102,12 +109,18 @@ impl Body {
                         Piece::End => break,
                     }
                 }
-                if encoding == Encoding::Chunked {
-                    out.extend_from_slice(b"0\r\n");
-                    trailers::write(decoder.trailers(), out).map_err(|_| Malformed)?;
-                } else {
-                    // trailers have no place in this encoding; they are still checked
-                    trailers::write(decoder.trailers(), &mut Vec::new()).map_err(|_| Malformed)?;
+                match encoding {
+                    Encoding::Chunked if !decoder.drops_trailers => {
+                        out.extend_from_slice(b"0\r\n");
+                        trailers::write(decoder.trailers(), out).map_err(|_| Malformed)?;
+                    }
+                    // they are still checked
+                    Encoding::Chunked => {
+                        trailers::write(decoder.trailers(), &mut Vec::new()).map_err(|_| Malformed)?;
+                        out.extend_from_slice(b"0\r\n\r\n");
+                    }
+                    // trailers have no place in this encoding
+                    Encoding::Raw => trailers::write(decoder.trailers(), &mut Vec::new()).map_err(|_| Malformed)?,
                 }
                 self.source = Source::Done;
                 Ok(input.len() - rest.len())

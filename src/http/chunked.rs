@@ -13,6 +13,8 @@ pub struct Decoder {
     state: State,
     /// The trailer section so far, raw, with its final empty line.
     trailers: Vec<u8>,
+    /// They are not to be passed on.
+    pub drops_trailers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod host;
 pub mod method;
 pub mod request;
 pub mod response;
+pub mod secured;
 pub mod spelled_path;
 pub mod spelling;
 pub mod stretch;

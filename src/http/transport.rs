@@ -1,6 +1,7 @@
 //! What an exchange needs of a client's connection beyond reading and writing: the time, and one deadline.
 
 use super::clock::Moment;
+use super::secured::Secured;
 use std::task::Context;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -15,6 +16,11 @@ pub trait Downstream: AsyncRead + AsyncWrite + Unpin {
     /// The client has closed its side, or the connection has failed, as far as that was noticed without reading. For while nothing is read.
     fn has_left(&self) -> bool {
         false
+    }
+
+    /// What is known of its TLS; `None` in plain text.
+    fn secured(&self) -> Option<Secured<'_>> {
+        None
     }
 
     /// Makes the close that follows a reset, so that a client which reads until the end sees that it is cut.

@@ -35,7 +35,9 @@ impl EndpointAddress {
             let host_port = rest.split('/').next().unwrap_or(rest);
             let port = if scheme == "https" { 443 } else { 80 };
             let host_port = if host_port.contains(':') { host_port.to_owned() } else { format!("{host_port}:{port}") };
-            return Err(Complaint::new("an endpoint is an address, not a URL").hint(format!("write `{host_port}`")));
+            let tls = if scheme == "https" { ", and `tls: {}` beside `endpoints`" } else { "" };
+            let complaint = Complaint::new("an endpoint is an address, not a URL");
+            return Err(complaint.hint(format!("write `{host_port}`{tls}")));
         }
         if let Some((address, setting)) = text.split_once(' ')
             && let Some((key, value)) = setting.trim().split_once('=')
@@ -92,7 +94,7 @@ mod tests {
             ("app", "write for example `app:80`"),
             (":3000", "write for example `localhost:3000`"),
             ("http://app:3000", "write `app:3000`"),
-            ("https://app/x", "write `app:443`"),
+            ("https://app/x", "write `app:443`, and `tls: {}` beside `endpoints`"),
             ("0.0.0.0:80", "write the address or the name of the service"),
             ("a/b:80", "letters, digits, `-`, `_` and dots make one up, not `/`"),
         ] {

@@ -39,6 +39,16 @@ impl ListenAddress {
         if let Some(port) = text.strip_prefix("*:") {
             return Err(Complaint::new("`*` is not an address").hint(format!("write `\":{port}\"` for all of them")));
         }
+        if let Some((address, words)) = text.split_once(' ') {
+            let mut hint = match address.bytes().all(|b| b.is_ascii_digit()) {
+                true => format!("write `\":{address}\"`"),
+                false => format!("write `\"{address}\"`"),
+            };
+            if words.split(' ').any(|word| word == "ssl") {
+                hint += ", and `tls` beside it";
+            }
+            return Err(Complaint::new(format!("`{words}` does not stand in an address")).hint(hint));
+        }
         Ok(match parse_host_port(text)? {
             (Host::None, port) => ListenAddress::Any { port },
             (Host::Ip(ip), port) => ListenAddress::Ip(SocketAddr::new(ip, port)),

@@ -29,10 +29,14 @@ pub enum LogField {
     Reason,
     UserAgent,
     Referer,
+    TlsVersion,
+    TlsCipher,
+    TlsServerName,
+    ClientSubject,
 }
 
 /// Their names, in the order of the JSON line.
-const NAMES: [(&str, LogField); 23] = [
+const NAMES: [(&str, LogField); 27] = [
     ("ts", LogField::Ts),
     ("request_id", LogField::RequestId),
     ("client_ip", LogField::ClientIp),
@@ -56,13 +60,14 @@ const NAMES: [(&str, LogField); 23] = [
     ("reason", LogField::Reason),
     ("user_agent", LogField::UserAgent),
     ("referer", LogField::Referer),
+    ("tls_version", LogField::TlsVersion),
+    ("tls_cipher", LogField::TlsCipher),
+    ("tls_server_name", LogField::TlsServerName),
+    ("client_subject", LogField::ClientSubject),
 ];
 
-/// Fields of the language whose part does not exist yet.
-const LATER: [&str; 1] = ["tls_version"];
-
 /// What nginx and others call them, and what variables of requests call them.
-const ELSEWHERE: [(&str, &str); 33] = [
+const ELSEWHERE: [(&str, &str); 38] = [
     ("remote_addr", "client_ip"),
     ("remote_ip", "client_ip"),
     ("binary_remote_addr", "client_ip"),
@@ -96,6 +101,11 @@ const ELSEWHERE: [(&str, &str); 33] = [
     ("http_referer", "referer"),
     ("header.user_agent", "user_agent"),
     ("header.referer", "referer"),
+    ("ssl_protocol", "tls_version"),
+    ("ssl_cipher", "tls_cipher"),
+    ("ssl_server_name", "tls_server_name"),
+    ("ssl_client_s_dn", "client_subject"),
+    ("client_cert.subject", "client_subject"),
 ];
 
 /// Variables of nginx that no field of this log answers to; those that end in `_` are beginnings.
@@ -129,9 +139,6 @@ impl LogField {
     pub fn parse(name: &str) -> Result<LogField, Complaint> {
         if let Some((_, field)) = NAMES.iter().find(|(known, _)| *known == name) {
             return Ok(*field);
-        }
-        if LATER.contains(&name) {
-            return Err(Complaint::new(format!("`{{{name}}}` is not built yet")).hint("leave it out for now"));
         }
         let complaint = Complaint::new(format!("no field of the access log is called `{{{name}}}`"));
         let bare = name.trim_start_matches('$');
@@ -206,13 +213,14 @@ mod tests {
             ("header.User-Agent", "did you mean `{user_agent}`?"),
             ("Referer", "did you mean `{referer}`?"),
             ("uri", "did you mean `{path}`?"),
-            ("tls_version", "leave it out for now"),
+            ("ssl_protocol", "did you mean `{tls_version}`?"),
+            ("client_cert.subject", "did you mean `{client_subject}`?"),
             ("\"a\":1", "write `{{` and `}}` for the characters themselves"),
         ] {
             assert_eq!(LogField::parse(name).unwrap_err().hint.as_deref(), Some(hint), "{name}");
         }
         let list = LogField::parse("banana").unwrap_err().hint.unwrap();
-        assert!(list.starts_with("there are `{ts}`, `{request_id}`") && list.ends_with("`{referer}`"), "{list}");
+        assert!(list.starts_with("there are `{ts}`, `{request_id}`") && list.ends_with("`{client_subject}`"), "{list}");
     }
 
     #[test]

@@ -53,4 +53,4 @@ pub use size::Size;
 pub use status_set::StatusSet;
 pub use template::{Segment, Template};
 pub use token::is_token;
-pub use variable::{Variable, is_identifier};
+pub use variable::{CertificatePart, Variable, is_identifier};

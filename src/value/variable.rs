@@ -39,10 +39,29 @@ pub enum Variable {
     Capture(Box<str>),
     /// `{status}`: the status of the response.
     Status,
+    /// `{tls_version}`: the version of TLS that the client speaks.
+    TlsVersion,
+    /// `{tls_cipher}`: the cipher suite of the client's connection.
+    TlsCipher,
+    /// `{tls_server_name}`: the host that the client named when it connected.
+    TlsServerName,
+    /// `{client_cert.subject}` and so on: what the client's certificate says.
+    ClientCert(CertificatePart),
+}
+
+/// A part of a client's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CertificatePart {
+    Subject,
+    Issuer,
+    Serial,
+    Fingerprint,
+    Names,
+    Pem,
 }
 
 /// Variables without a name after a dot, and what they are.
-const PLAIN: [(&str, Variable, &str); 12] = [
+const PLAIN: [(&str, Variable, &str); 21] = [
     ("client_ip", Variable::ClientIp, "the client's address, without its port"),
     ("client_port", Variable::ClientPort, "the port of the client's connection"),
     ("host", Variable::Host, "the host asked for, without its port"),
@@ -59,6 +78,36 @@ const PLAIN: [(&str, Variable, &str); 12] = [
     ("route", Variable::Route, "the route's name"),
     ("upstream", Variable::Upstream, "the name of the upstream that is asked"),
     ("status", Variable::Status, "the response's status; in `headers.response` only"),
+    ("tls_version", Variable::TlsVersion, "`1.2` or `1.3`; empty without TLS"),
+    ("tls_cipher", Variable::TlsCipher, "the cipher suite, as `TLS_AES_128_GCM_SHA256`; empty without TLS"),
+    (
+        "tls_server_name",
+        Variable::TlsServerName,
+        "the host that the client named when it connected (SNI); empty if it named none",
+    ),
+    (
+        "client_cert.subject",
+        Variable::ClientCert(CertificatePart::Subject),
+        "the distinguished name in the client's certificate, which is verified, as `CN=billing,O=Example`; all `client_cert` are empty \
+         for a client without one",
+    ),
+    ("client_cert.issuer", Variable::ClientCert(CertificatePart::Issuer), "that of who issued the certificate"),
+    (
+        "client_cert.serial",
+        Variable::ClientCert(CertificatePart::Serial),
+        "the certificate's serial number, in hexadecimal",
+    ),
+    (
+        "client_cert.fingerprint",
+        Variable::ClientCert(CertificatePart::Fingerprint),
+        "SHA-256 of the certificate, in hexadecimal",
+    ),
+    (
+        "client_cert.names",
+        Variable::ClientCert(CertificatePart::Names),
+        "the hosts, addresses, mail addresses and URIs in the certificate, with commas",
+    ),
+    ("client_cert.pem", Variable::ClientCert(CertificatePart::Pem), "the certificate itself as PEM, percent-encoded"),
 ];
 
 /// Variables with a name after a dot, an example of one, and what they are.
@@ -74,7 +123,7 @@ const NAMED: [(&str, &str, &str); 4] = [
 ];
 
 /// What other gateways call them.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 18] = [
     ("remote_addr", "client_ip"),
     ("remote_ip", "client_ip"),
     ("remote_port", "client_port"),
@@ -83,6 +132,16 @@ const ELSEWHERE: [(&str, &str); 8] = [
     ("args", "query"),
     ("query_string", "query"),
     ("hostname", "host"),
+    ("ssl_protocol", "tls_version"),
+    ("ssl_cipher", "tls_cipher"),
+    ("ssl_server_name", "tls_server_name"),
+    ("ssl_client_s_dn", "client_cert.subject"),
+    ("ssl_client_i_dn", "client_cert.issuer"),
+    ("ssl_client_serial", "client_cert.serial"),
+    ("ssl_client_fingerprint", "client_cert.fingerprint"),
+    ("ssl_client_escaped_cert", "client_cert.pem"),
+    ("ssl_client_cert", "client_cert.pem"),
+    ("client_cert", "client_cert.subject"),
 ];
 
 impl Variable {
@@ -163,8 +222,12 @@ fn unknown(name: &str) -> Complaint {
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-$".contains(&b)) {
         return complaint.hint("write `{{` and `}}` for the characters themselves");
     }
-    // where it can stand it is rarely the one that was meant
-    let plain = PLAIN.iter().filter(|(_, variable, _)| *variable != Variable::Status);
+    // the first where it can stand is rarely the one that was meant, and one part of a certificate stands for all
+    let plain = PLAIN.iter().filter(|(_, variable, _)| match variable {
+        Variable::Status => false,
+        Variable::ClientCert(part) => *part == CertificatePart::Subject,
+        _ => true,
+    });
     let plain = plain.map(|(known, ..)| format!("`{{{known}}}`"));
     let named = NAMED.iter().map(|(known, example, _)| format!("`{{{known}.{example}}}`"));
     complaint.hint(format!("there are {}", plain.chain(named).collect::<Vec<_>>().join(", ")))
@@ -209,6 +272,9 @@ mod tests {
             ("$request_uri", "did you mean `{uri}`?"),
             ("\"a\":1", "write `{{` and `}}` for the characters themselves"),
             ("header.a b", "write `a-b`"),
+            ("ssl_client_s_dn", "did you mean `{client_cert.subject}`?"),
+            ("client_cert", "did you mean `{client_cert.subject}`?"),
+            ("client_cert.serail", "did you mean `{client_cert.serial}`?"),
             ("capture.1", "letters, digits and `_` make one up, such as `{capture.id}`"),
         ] {
             assert_eq!(Variable::parse(name).unwrap_err().hint.as_deref(), Some(hint), "{name}");
