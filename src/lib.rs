@@ -7,6 +7,8 @@ pub mod value;
 pub mod failure;
 pub mod http;
 pub mod telemetry;
+pub mod tls;
+pub mod acme;
 pub mod discovery;
 pub mod upstream;
 pub mod policy;
