@@ -1,94 +1,86 @@
-//! A connection to an endpoint, over TCP or a Unix socket.
+//! A connection to an endpoint: its bytes as they are, or in TLS.
 
-use super::endpoint::Target;
+use super::endpoint::Endpoint;
+use super::entry::Place;
+use super::wire::Wire;
+use crate::tls::{ClientStream, ClientTls, Mark, Refused};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::pin::{Pin, pin};
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 
-/// How long the first of two addresses is tried alone.
-const HEAD_START: Duration = Duration::from_millis(250);
+/// Bytes looked at in one go for what is no speech.
+const LOOK_BYTES: usize = 4 * 1024;
 
 /// A connection to an endpoint.
 pub enum Connection {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Plain(Wire),
+    Tls(Box<ClientStream<Wire>>),
 }
 
 impl Connection {
-    /// Connects to an endpoint.
-    pub async fn open(target: &Target) -> io::Result<Connection> {
-        let stream = match target {
-            Target::Socket(address) => TcpStream::connect(address).await?,
-            Target::Either(first, second) => connect_either(first, second).await?,
-            Target::Unix(path) => return Ok(Connection::Unix(UnixStream::connect(path).await?)),
+    /// Makes the TLS handshake with an endpoint.
+    pub async fn secure(wire: Wire, tls: &Arc<ClientTls>, endpoint: &Endpoint) -> Result<Connection, Refused> {
+        let host = match &endpoint.entry.place {
+            Place::Name { host, .. } => Some(&**host),
+            Place::Socket(_) | Place::Unix(_) => None,
         };
-        stream.set_nodelay(true)?;
-        Ok(Connection::Tcp(stream))
+        let address = match &endpoint.entry.place {
+            Place::Socket(address) => Some(address.ip()),
+            Place::Name { .. } | Place::Unix(_) => None,
+        };
+        let name = tls.name(host, address).ok_or_else(Refused::nameless)?;
+        Ok(Connection::Tls(Box::new(ClientStream::connect(wire, tls, name).await?)))
+    }
+
+    /// What it is made on.
+    pub fn mark(&self) -> Mark {
+        match self {
+            Connection::Plain(_) => Mark::default(),
+            Connection::Tls(stream) => stream.mark(),
+        }
+    }
+
+    /// Why the endpoint has refused it before it took anything that was sent, if it has.
+    pub fn refused(&self) -> Option<&Refused> {
+        match self {
+            Connection::Plain(_) => None,
+            Connection::Tls(stream) => stream.refused(),
+        }
     }
 
     /// No byte and no end has come from the endpoint: an idle connection that is not silent was closed, or speaks out of turn.
     /// Costs no system call unless the runtime saw an event.
     pub fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
-        let ready = match self {
-            Connection::Tcp(s) => s.poll_read_ready(cx),
-            Connection::Unix(s) => s.poll_read_ready(cx),
-        };
-        if ready.is_pending() {
-            return true;
+        match self {
+            Connection::Plain(wire) => wire.is_silent(cx),
+            Connection::Tls(stream) => stream.is_silent(cx),
         }
-        let mut byte = [0u8; 1];
-        let read = match self {
-            Connection::Tcp(s) => s.try_read(&mut byte),
-            Connection::Unix(s) => s.try_read(&mut byte),
-        };
-        matches!(read, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// A byte, an end or an error has come, also if the runtime has not seen the event yet. Costs a system call.
-    pub fn has_spoken(&self) -> bool {
-        let mut byte = [0u8; 1];
-        let look = recv(self, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        !matches!(look, Err(Errno::AGAIN | Errno::INTR))
-    }
-}
-
-/// Connects to one of two addresses, the first unless it refuses or is slow to answer (RFC 8305).
-async fn connect_either(first: &SocketAddr, second: &SocketAddr) -> io::Result<TcpStream> {
-    let mut one = pin!(TcpStream::connect(first));
-    let refused = match tokio::time::timeout(HEAD_START, &mut one).await {
-        Ok(Ok(stream)) => return Ok(stream),
-        Ok(Err(refused)) => Some(refused),
-        Err(_) => None,
-    };
-    let mut other = pin!(TcpStream::connect(second));
-    if let Some(refused) = refused {
-        // what the first one says is what both mean
-        return other.await.map_err(|_| refused);
-    }
-    tokio::select! {
-        answer = &mut one => match answer {
-            Ok(stream) => Ok(stream),
-            Err(refused) => other.await.map_err(|_| refused),
-        },
-        answer = &mut other => match answer {
-            Ok(stream) => Ok(stream),
-            Err(_) => one.await,
-        },
-    }
-}
-
-impl AsFd for Connection {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+    pub fn has_spoken(&mut self) -> bool {
         match self {
-            Connection::Tcp(s) => s.as_fd(),
-            Connection::Unix(s) => s.as_fd(),
+            Connection::Plain(wire) => wire.has_spoken(),
+            Connection::Tls(stream) => has_spoken(stream),
+        }
+    }
+}
+
+/// As [`Connection::has_spoken`]. What is there is taken: only then is known whether it is speech.
+fn has_spoken(stream: &mut ClientStream<Wire>) -> bool {
+    let mut space = [0u8; LOOK_BYTES];
+    loop {
+        match recv(stream.below(), &mut space, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return true,
+            Ok((n, _)) if stream.is_speech(&space[..n]) => return true,
+            Ok(_) => {}
+            Err(Errno::AGAIN | Errno::INTR) => return false,
+            Err(_) => return true,
         }
     }
 }
@@ -96,8 +88,8 @@ impl AsFd for Connection {
 impl AsRawFd for Connection {
     fn as_raw_fd(&self) -> RawFd {
         match self {
-            Connection::Tcp(s) => s.as_raw_fd(),
-            Connection::Unix(s) => s.as_raw_fd(),
+            Connection::Plain(wire) => wire.as_raw_fd(),
+            Connection::Tls(stream) => stream.below().as_raw_fd(),
         }
     }
 }
@@ -105,8 +97,8 @@ impl AsRawFd for Connection {
 macro_rules! either {
     ($self:expr, $s:ident => $call:expr) => {
         match $self.get_mut() {
-            Connection::Tcp($s) => $call,
-            Connection::Unix($s) => $call,
+            Connection::Plain($s) => $call,
+            Connection::Tls($s) => $call,
         }
     };
 }
@@ -122,8 +114,8 @@ impl AsyncWrite for Connection {
         either!(self, s => Pin::new(s).poll_write(cx, data))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, s => Pin::new(s).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -140,5 +132,15 @@ impl AsyncWrite for Connection {
 
     fn is_write_vectored(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_plain_connections_never_need_takes_no_room_in_them() {
+        assert_eq!(size_of::<Connection>(), size_of::<Wire>());
     }
 }

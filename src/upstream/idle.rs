@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use crate::http::clock::{Moment, Span};
+use crate::tls::Mark;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Context;
 
@@ -77,13 +78,14 @@ impl Drop for Stack {
 }
 
 impl IdleConnections {
-    /// The connection to `endpoint` used last that is still good; those that are not are closed on the way. A request that may be sent
-    /// `once` only takes none that its endpoint might be about to close.
+    /// The connection to `endpoint` used last that is still good and was made as `mark` says; those that are not are closed on the way. A
+    /// request that may be sent `once` only takes none that its endpoint might be about to close.
     pub fn take(
         &mut self,
         endpoint: &Arc<Endpoint>,
         now: Moment,
         once: bool,
+        mark: Mark,
         cx: &mut Context<'_>,
     ) -> Option<IdleConnection> {
         let stack = self.stacks.get_mut(endpoint.slot as usize)?.as_mut()?;
@@ -98,7 +100,7 @@ impl IdleConnections {
             if !silent {
                 endpoint.closed_one(idle.idle_since, now);
             }
-            let good = silent && idle.idle_since + stack.idle_timeout > now;
+            let good = silent && idle.stream.mark() == mark && idle.idle_since + stack.idle_timeout > now;
             let idle = stack.connections.pop()?;
             if good {
                 return Some(idle);

@@ -19,6 +19,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 pub mod waiting;
+pub mod wire;
 
 pub use balance::Asker;
 pub use connection::Connection;
@@ -28,3 +29,4 @@ pub use idle::{IdleConnection, IdleConnections};
 pub use lasting::Lasting;
 pub use pool::Pool;
 pub use reserve::Reserve;
+pub use wire::Wire;

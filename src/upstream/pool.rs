@@ -7,6 +7,7 @@ use super::lasting::Lasting;
 use super::members::{Listed, Members};
 use super::passive::Rule;
 use crate::http::clock::{Moment, Span};
+use crate::tls::{ClientTls, Mark};
 use crate::value::RequestKey;
 use arc_swap::Guard;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Rules {
     pub sticky: Option<Box<str>>,
     pub wait: Option<Wait>,
     pub keepalive: Keepalive,
+    /// What is spoken to its endpoints; plain text without it.
+    pub tls: Option<Arc<ClientTls>>,
     /// A new endpoint gets no request until its active check has passed.
     pub starts_down: bool,
 }
@@ -95,6 +98,11 @@ impl Pool {
     /// The pool is in force: its entries are the endpoints from now on, for requests too that began with the pool before.
     pub fn serve(&self) {
         self.lasting.serve(self.number, &self.entries, &self.rules, self.made);
+    }
+
+    /// What connections to its endpoints must be made on.
+    pub fn mark(&self) -> Mark {
+        self.rules.tls.as_ref().map_or(Mark::default(), |tls| tls.mark)
     }
 
     /// The endpoints there are now.

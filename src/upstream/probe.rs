@@ -2,7 +2,10 @@
 
 use super::connection::Connection;
 use super::endpoint::Endpoint;
+use super::wire::Wire;
+use crate::tls::ClientTls;
 use crate::value::StatusSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -20,18 +23,38 @@ pub enum Check {
     Tcp,
 }
 
-/// Asks once. The error says what was wrong.
-pub async fn probe(endpoint: &Endpoint, check: &Check, timeout: Duration) -> Result<(), String> {
-    match tokio::time::timeout(timeout, ask(endpoint, check)).await {
+/// Asks once, in TLS where the endpoint's pool speaks it. The error says what was wrong.
+pub async fn probe(
+    endpoint: &Endpoint,
+    check: &Check,
+    tls: Option<&Arc<ClientTls>>,
+    timeout: Duration,
+) -> Result<(), String> {
+    match tokio::time::timeout(timeout, ask(endpoint, check, tls)).await {
         Ok(answer) => answer,
         Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
     }
 }
 
-async fn ask(endpoint: &Endpoint, check: &Check) -> Result<(), String> {
-    let said = |e: std::io::Error| e.to_string();
-    let mut connection = Connection::open(&endpoint.target).await.map_err(said)?;
+async fn ask(endpoint: &Endpoint, check: &Check, tls: Option<&Arc<ClientTls>>) -> Result<(), String> {
+    let wire = Wire::open(&endpoint.target).await.map_err(|e| e.to_string())?;
     let Check::Http { path, expect } = check else { return Ok(()) };
+    let mut connection = match tls {
+        None => Connection::Plain(wire),
+        Some(tls) => Connection::secure(wire, tls, endpoint).await.map_err(|e| e.to_string())?,
+    };
+    let asked = converse(&mut connection, endpoint, path, expect).await;
+    // what it says of TLS it may say late
+    asked.map_err(|why| connection.refused().map_or(why, ToString::to_string))
+}
+
+async fn converse(
+    connection: &mut Connection,
+    endpoint: &Endpoint,
+    path: &str,
+    expect: &StatusSet,
+) -> Result<(), String> {
+    let said = |e: std::io::Error| e.to_string();
     let host = if endpoint.entry.address.starts_with("unix:") { "localhost" } else { &endpoint.entry.address };
     let agent = concat!("wharf/", env!("CARGO_PKG_VERSION"));
     let request = format!(

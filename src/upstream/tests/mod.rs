@@ -66,6 +66,7 @@ fn rules(balance: Balance) -> Rules {
         sticky: None,
         wait: None,
         keepalive: Keepalive { idle: 1, idle_timeout: Span(1), requests: 1, max_age: Span(1) },
+        tls: None,
         starts_down: false,
     }
 }
