@@ -61,6 +61,17 @@ impl Edits {
         }
     }
 
+    /// Of responses: what has this name is taken out.
+    pub fn taking_out(name: &str) -> Edits {
+        Edits { dropped: Box::new([name.into()]), ..Edits::default() }
+    }
+
+    /// Whether lines of this name are taken out or written.
+    pub fn concern(&self, name: &str) -> bool {
+        let written = self.written.iter().map(|(written, _)| written);
+        self.dropped.iter().chain(written).any(|own| own.eq_ignore_ascii_case(name))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.dropped.is_empty() && self.written.is_empty() && self.host.is_none()
     }

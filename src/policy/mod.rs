@@ -4,6 +4,7 @@
 
 mod captures;
 pub mod edits;
+mod hsts;
 pub mod pages;
 mod rewrite;
 mod texts;
@@ -12,6 +13,7 @@ mod variables;
 
 pub use captures::Captures;
 pub use edits::{Edits, Lines};
+pub use hsts::Hsts;
 pub use pages::{Page, Pages};
 pub use rewrite::{Forwarded, Prefix, Rewrite, is_broken, is_clean};
 pub use uri::location;
@@ -75,7 +77,7 @@ mod tests {
             client_ip: IpAddr::from([10, 0, 0, 1]),
             client_port: Some(4711),
             trusted: false,
-            scheme: "http",
+            secured: None,
             request_id: b"id",
             route: "a route",
             upstream: "app",

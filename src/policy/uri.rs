@@ -17,7 +17,8 @@ enum Part {
 /// The target of a redirect. Never starts with a second `/`, which browsers read as another host.
 ///
 /// # Errors
-/// When it is longer than a line of a head.
+/// When it is longer than a line of a head; when the request lacks the host that it should name, since browsers would then take
+/// the first segment of its path for that.
 pub fn location(template: &Template, asking: &Asking<'_>) -> Result<Vec<u8>, Failure> {
     let mut out = Vec::new();
     for segment in &template.segments {
@@ -32,6 +33,9 @@ pub fn location(template: &Template, asking: &Asking<'_>) -> Result<Vec<u8>, Fai
     }
     let slashes = out.iter().take_while(|b| **b == b'/').count();
     out.drain(..slashes.saturating_sub(1));
+    if authority(&out).is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b':' | b'?' | b'#'))) {
+        return Err(Failure::BadRequest);
+    }
     Ok(out)
 }
 
@@ -51,7 +55,11 @@ pub(super) fn insert(variable: &Variable, asking: &Asking<'_>, out: &mut Vec<u8>
         | Variable::Upstream
         | Variable::Header(_)
         | Variable::Cookie(_)
-        | Variable::Status => encoded(&value, out),
+        | Variable::Status
+        | Variable::TlsVersion
+        | Variable::TlsCipher
+        | Variable::TlsServerName
+        | Variable::ClientCert(_) => encoded(&value, out),
     }
 }
 
@@ -83,11 +91,15 @@ fn part(out: &[u8]) -> Part {
     if memchr::memchr2(b'?', b'#', out).is_some() {
         return Part::Query;
     }
-    let authority = out.strip_prefix(b"https://").or_else(|| out.strip_prefix(b"http://"));
-    match authority {
+    match authority(out) {
         Some(authority) if !authority.contains(&b'/') => Part::Authority,
         _ => Part::Path,
     }
+}
+
+/// What follows the scheme, where there is one.
+fn authority(out: &[u8]) -> Option<&[u8]> {
+    out.strip_prefix(b"https://").or_else(|| out.strip_prefix(b"http://"))
 }
 
 #[cfg(test)]
@@ -134,6 +146,16 @@ mod tests {
             ("https://{header.X-T}.good.example/", "/", "https://a%2Fb%3Fc%40d%252f%C3%A9.good.example/"),
         ] {
             assert_eq!(to(template, &get(target)), location, "{template} {target}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_that_lacks_its_host_is_refused() {
+        for template in ["https://{host}{uri}", "{scheme}://{host}:8443{uri}", "https://{header.X-None}/x"] {
+            let template = Template::parse(template).expect("valid");
+            let head = "GET /evil.example/ HTTP/1.0\r\n\r\n";
+            let found = asking(head, "/*", |asking| location(&template, asking));
+            assert_eq!(found, Err(Failure::BadRequest));
         }
     }
 

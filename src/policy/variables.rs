@@ -3,8 +3,9 @@
 use super::Captures;
 use crate::http::field::{Class, class, is_claim};
 use crate::http::request::RequestHead;
+use crate::http::secured::Secured;
 use crate::http::spelled_path::SpelledPath;
-use crate::value::Variable;
+use crate::value::{CertificatePart, Variable};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -17,7 +18,8 @@ pub struct Asking<'a> {
     pub client_port: Option<u16>,
     /// The peer may say who its client is.
     pub trusted: bool,
-    pub scheme: &'a str,
+    /// What is known of the client's TLS, where it speaks that.
+    pub secured: Option<&'a Secured<'a>>,
     pub request_id: &'a [u8],
     pub route: &'a str,
     /// Empty where none is asked.
@@ -42,7 +44,7 @@ impl<'a> Asking<'a> {
             Variable::Host if head.host.upper => Cow::Owned(head.host.name.to_ascii_lowercase()),
             Variable::Host => Cow::Borrowed(head.host.name),
             Variable::Method => Cow::Borrowed(head.method_token.as_bytes()),
-            Variable::Scheme => Cow::Borrowed(self.scheme.as_bytes()),
+            Variable::Scheme => Cow::Borrowed(if self.secured.is_some() { b"https" } else { b"http" }),
             Variable::Path => Cow::Borrowed(self.path),
             Variable::Query => Cow::Borrowed(self.query.unwrap_or(b"")),
             Variable::Uri => match self.query {
@@ -57,6 +59,25 @@ impl<'a> Asking<'a> {
             Variable::QueryPart(name) => Cow::Borrowed(head.target.query_part(name).unwrap_or(b"")),
             Variable::Capture(name) => self.capture(name).unwrap_or_default(),
             Variable::Status => Cow::Borrowed(b""),
+            Variable::TlsVersion => Cow::Borrowed(self.secured.map_or(b"", |tls| tls.version.as_bytes())),
+            Variable::TlsCipher => Cow::Borrowed(self.secured.map_or(b"", |tls| tls.cipher.as_bytes())),
+            Variable::TlsServerName => {
+                Cow::Borrowed(self.secured.and_then(|tls| tls.server_name).unwrap_or("").as_bytes())
+            }
+            Variable::ClientCert(part) => Cow::Borrowed(self.certificate(*part).as_bytes()),
+        }
+    }
+
+    /// Who the client has proven to be, or a part of that.
+    fn certificate(&self, part: CertificatePart) -> &'a str {
+        let Some(client) = self.secured.and_then(|tls| tls.client) else { return "" };
+        match part {
+            CertificatePart::Subject => &client.subject,
+            CertificatePart::Issuer => &client.issuer,
+            CertificatePart::Serial => &client.serial,
+            CertificatePart::Fingerprint => &client.fingerprint,
+            CertificatePart::Names => &client.names,
+            CertificatePart::Pem => &client.pem,
         }
     }
 
