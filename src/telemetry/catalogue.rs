@@ -44,7 +44,7 @@ families! {
     UPSTREAM_REQUEST_DURATION = HISTOGRAM "upstream_request_duration_seconds" ["upstream"]
         "Time from handing a request to an endpoint to the last byte of its response.";
     UPSTREAM_CONNECT_DURATION = HISTOGRAM "upstream_connect_duration_seconds" ["upstream"]
-        "Time to open a connection to an endpoint.";
+        "Time to open a connection to an endpoint, the TLS handshake included.";
     UPSTREAM_IN_FLIGHT = GAUGE "upstream_in_flight" ["upstream" "endpoint"]
         "Requests and tunnels at an endpoint now, as least_conn counts them.";
     UPSTREAM_CONNECTIONS = GAUGE "upstream_connections" ["upstream" "state"]
@@ -65,6 +65,10 @@ families! {
         "Client connections open now.";
     LISTENER_REJECTED = COUNTER "listener_rejected_total" ["listener" "reason"]
         "Client connections turned away: at limits.connections, or out of file descriptors.";
+    TLS_HANDSHAKES = COUNTER "tls_handshakes_total" ["listener" "result" "version"]
+        "TLS handshakes with clients, by their end (full and resumed are good ones) and version (none: none was agreed on).";
+    TLS_CERTIFICATE_EXPIRY = GAUGE "tls_certificate_expiry_timestamp_seconds" ["subject"]
+        "When the certificate that is presented for this name expires, in seconds since 1970; of several the first. 0: one that is ordered has not come yet.";
     CONFIG_RELOADS = COUNTER "config_reloads_total" ["result"]
         "Reloads of the configuration: success or failure. The load at the start is none.";
     CONFIG_LAST_RELOAD_SUCCESSFUL = GAUGE "config_last_reload_successful" []

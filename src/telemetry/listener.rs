@@ -1,4 +1,4 @@
-//! What is counted for one listener: the connections it holds and those it turned away.
+//! What is counted for one listener: the connections it holds, those it turned away, and how handshakes end.
 
 use super::cells::{Count, Level, PerWorker};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct ListenerStats {
     cells: PerWorker<ListenerCells>,
+    handshakes: PerWorker<Handshakes>,
     /// Those who accept connections for it.
     accepting: AtomicUsize,
 }
@@ -44,6 +45,66 @@ impl Rejection {
     }
 }
 
+/// How a TLS handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeResult {
+    /// With a new session.
+    Full,
+    /// With a session of before, which spares both sides most of the work.
+    Resumed,
+    /// It took longer than `tls.handshake_timeout`.
+    Timeout,
+    /// The client named no host that a certificate is for, and `tls.strict_sni` refuses that.
+    UnknownName,
+    /// The client has no certificate, or one that is not believed.
+    ClientCertificate,
+    /// The client spoke plain HTTP.
+    PlainHttp,
+    /// The client closed the connection.
+    Closed,
+    /// The client spoke no TLS, or none that both sides understand.
+    Failed,
+}
+
+impl HandshakeResult {
+    /// All of them.
+    pub const ALL: [HandshakeResult; 8] = [
+        HandshakeResult::Full,
+        HandshakeResult::Resumed,
+        HandshakeResult::Timeout,
+        HandshakeResult::UnknownName,
+        HandshakeResult::ClientCertificate,
+        HandshakeResult::PlainHttp,
+        HandshakeResult::Closed,
+        HandshakeResult::Failed,
+    ];
+
+    /// The `result` label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            HandshakeResult::Full => "full",
+            HandshakeResult::Resumed => "resumed",
+            HandshakeResult::Timeout => "timeout",
+            HandshakeResult::UnknownName => "unknown_name",
+            HandshakeResult::ClientCertificate => "client_certificate",
+            HandshakeResult::PlainHttp => "plain_http",
+            HandshakeResult::Closed => "closed",
+            HandshakeResult::Failed => "failed",
+        }
+    }
+
+    /// Whether the connection can be used.
+    pub const fn is_good(self) -> bool {
+        matches!(self, HandshakeResult::Full | HandshakeResult::Resumed)
+    }
+}
+
+/// The `version` labels; the last one is for a handshake that ended before a version was agreed on.
+pub(super) const VERSIONS: [&str; 3] = ["1.2", "1.3", "none"];
+
+/// By result and version.
+type Handshakes = [[Count; VERSIONS.len()]; HandshakeResult::ALL.len()];
+
 #[derive(Debug, Default)]
 struct ListenerCells {
     connections: Level,
@@ -53,7 +114,11 @@ struct ListenerCells {
 impl ListenerStats {
     /// Nothing counted yet, with room for workers `0..workers`.
     pub fn new(workers: usize) -> ListenerStats {
-        ListenerStats { cells: PerWorker::new(workers), accepting: AtomicUsize::new(0) }
+        ListenerStats {
+            cells: PerWorker::new(workers),
+            handshakes: PerWorker::new(workers),
+            accepting: AtomicUsize::new(0),
+        }
     }
 
     /// Somebody accepts connections for this listener.
@@ -83,6 +148,13 @@ impl ListenerStats {
         self.cells.get(worker).rejected[reason as usize].add(1);
     }
 
+    /// A TLS handshake ended so; `version` is what both sides speak, if they agreed on that.
+    pub fn handshake(&self, worker: usize, result: HandshakeResult, version: Option<&str>) {
+        let last = VERSIONS.len() - 1;
+        let place = VERSIONS.iter().position(|known| version == Some(*known)).unwrap_or(last);
+        self.handshakes.get(worker)[result as usize][place].add(1);
+    }
+
     /// Connections open now, on all workers.
     pub fn connections(&self) -> i64 {
         self.cells.iter().map(|cells| cells.connections.get()).sum()
@@ -90,6 +162,11 @@ impl ListenerStats {
 
     pub(super) fn rejected_total(&self, reason: Rejection) -> u64 {
         self.cells.iter().map(|cells| cells.rejected[reason as usize].get()).sum()
+    }
+
+    /// Handshakes that ended so, by version in the order of [`VERSIONS`].
+    pub(super) fn handshakes_total(&self, result: HandshakeResult) -> [u64; VERSIONS.len()] {
+        std::array::from_fn(|version| self.handshakes.iter().map(|cells| cells[result as usize][version].get()).sum())
     }
 }
 

@@ -19,7 +19,9 @@ pub fn init(level: LevelFilter) {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     builder.write_style(if colour { WriteStyle::Always } else { WriteStyle::Never });
     builder.target(Target::Pipe(Box::<Stderr>::default()));
-    builder.filter_level(LevelFilter::Warn).filter_module("wharf", LevelFilter::Trace).format(|out, record| {
+    builder.filter_level(LevelFilter::Warn).filter_module("wharf", LevelFilter::Trace);
+    // rustls warns of what a client may do as often as it likes; what comes of that is counted
+    builder.filter_module("rustls", LevelFilter::Off).format(|out, record| {
         let level = record.level();
         let style = out.default_level_style(level);
         let text = record.args().to_string();

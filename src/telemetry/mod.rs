@@ -20,9 +20,9 @@ mod series;
 mod upstream;
 
 pub use crate::http::method::Method;
-pub use access::{AccessLines, AccessLog, Opened, Output, Record, rfc3339};
+pub use access::{AccessLines, AccessLog, Opened, Output, Record, TlsRecord, rfc3339};
 pub use endpoint::EndpointStats;
-pub use listener::{Accepting, ListenerStats, Rejection};
+pub use listener::{Accepting, HandshakeResult, ListenerStats, Rejection};
 pub use program::{ProgramStats, Sink};
 pub use route::{Finished, RouteStats};
 pub use scrape::{EndpointScene, ListenerScene, Scene, UpstreamScene, encode};

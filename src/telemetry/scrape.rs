@@ -1,6 +1,7 @@
 //! The scrape: merges the workers' cells and writes them as Prometheus text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::SystemTime;
 
 use prometheus::TextEncoder;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily};
@@ -9,7 +10,11 @@ use crate::failure::Failure;
 
 use super::catalogue::{self as families, Family};
 use super::histogram::{BUCKETS_S, Observed};
-use super::{ConnectionState, EndpointStats, ListenerStats, ProgramStats, Rejection, RouteStats, Sink, UpstreamStats};
+use super::listener::VERSIONS;
+use super::{
+    ConnectionState, EndpointStats, HandshakeResult, ListenerStats, ProgramStats, Rejection, RouteStats, Sink,
+    UpstreamStats,
+};
 
 /// What a scrape shows: the parts of the table in force, each with its counts. What is not in the scene is not shown.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub struct Scene<'a> {
     /// Each route's name with its counts; requests without a route are under `_none`.
     pub routes: Vec<(&'a str, &'a RouteStats)>,
     pub upstreams: Vec<UpstreamScene<'a>>,
+    /// What the certificates that are presented are called, and when they expire. Several may have one name.
+    pub certificates: Vec<(Box<str>, SystemTime)>,
 }
 
 /// A listener in a [`Scene`].
@@ -27,6 +34,8 @@ pub struct ListenerScene<'a> {
     /// What [`super::Finished::listener`] calls it.
     pub id: u16,
     pub name: &'a str,
+    /// Its clients speak TLS.
+    pub secure: bool,
     pub stats: &'a ListenerStats,
     /// Listeners of this name at earlier addresses: the connections they still have count here, and nothing else of them. So a count only
     /// falls once, when a listener moves.
@@ -57,11 +66,12 @@ const OTHER: &str = "_OTHER";
 
 /// The whole scrape in Prometheus' text format (`prometheus::TEXT_FORMAT`).
 pub fn encode(scene: &Scene<'_>) -> String {
-    let Scene { program, listeners, routes, upstreams } = scene;
+    let Scene { program, listeners, routes, upstreams, certificates } = scene;
     let mut page = Page::default();
     encode_routes(&mut page, listeners, routes);
     encode_upstreams(&mut page, upstreams);
     encode_listeners(&mut page, listeners);
+    encode_certificates(&mut page, certificates);
     encode_program(&mut page, program);
     page.text
 }
@@ -152,15 +162,38 @@ fn encode_upstreams(page: &mut Page, upstreams: &[UpstreamScene<'_>]) {
 fn encode_listeners(page: &mut Page, listeners: &[ListenerScene<'_>]) {
     let mut connections = Samples::of(&families::LISTENER_CONNECTIONS);
     let mut rejected = Samples::of(&families::LISTENER_REJECTED);
-    for ListenerScene { id: _, name, stats, former } in listeners {
+    let mut handshakes = Samples::of(&families::TLS_HANDSHAKES);
+    for ListenerScene { id: _, name, secure, stats, former } in listeners {
         let held = stats.connections() + former.iter().map(|stats| stats.connections()).sum::<i64>();
         connections.gauge([name], held as f64);
         for reason in Rejection::ALL {
             rejected.counter([name, reason.as_str()], stats.rejected_total(reason));
         }
+        for result in HandshakeResult::ALL.into_iter().filter(|_| *secure) {
+            for (version, count) in VERSIONS.into_iter().zip(stats.handshakes_total(result)) {
+                // both good ends are there from the start, so that rates are
+                if result.is_good() && version != VERSIONS[2] {
+                    handshakes.counter([name, result.as_str(), version], count);
+                } else {
+                    handshakes.counter_if_any([name, result.as_str(), version], count);
+                }
+            }
+        }
     }
-    page.write(connections);
-    page.write(rejected);
+    [connections, rejected, handshakes].into_iter().for_each(|samples| page.write(samples));
+}
+
+fn encode_certificates(page: &mut Page, certificates: &[(Box<str>, SystemTime)]) {
+    let mut first: BTreeMap<&str, SystemTime> = BTreeMap::new();
+    for (subject, expires) in certificates {
+        first.entry(subject).and_modify(|first| *first = (*first).min(*expires)).or_insert(*expires);
+    }
+    let mut expiries = Samples::of(&families::TLS_CERTIFICATE_EXPIRY);
+    for (subject, expires) in first {
+        let since = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        expiries.gauge([subject], since.as_secs_f64());
+    }
+    page.write(expiries);
 }
 
 fn encode_program(page: &mut Page, program: &ProgramStats) {

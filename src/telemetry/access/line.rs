@@ -52,6 +52,20 @@ pub struct Record<'a> {
     pub user_agent: &'a [u8],
     /// Empty when absent.
     pub referer: &'a [u8],
+    /// Nothing in plain text.
+    pub tls: Option<TlsRecord<'a>>,
+}
+
+/// What a line says of a client's TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsRecord<'a> {
+    /// `1.2` or `1.3`.
+    pub version: &'static str,
+    pub cipher: &'static str,
+    /// Empty when the client named no host.
+    pub server_name: &'a str,
+    /// Of the client's certificate, if it has one.
+    pub client_subject: Option<&'a str>,
 }
 
 /// Appends the line of `record` in JSON, with its newline.
@@ -80,6 +94,7 @@ pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
         reason,
         user_agent,
         referer,
+        tls,
     } = record;
     // One growth at most where nothing needs escaping.
     let text = request_id.len() + host.len() + path.len() + route.len() + user_agent.len() + referer.len();
@@ -128,7 +143,27 @@ pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
     escape::field::<Json>(out, user_agent);
     out.extend_from_slice(b"\",\"referer\":\"");
     redact::url::<Json>(out, referer);
-    out.extend_from_slice(b"\",\"tls_version\":null}\n");
+    match tls {
+        None => out.extend_from_slice(WITHOUT_TLS),
+        Some(tls) => secured(out, tls),
+    }
+}
+
+const WITHOUT_TLS: &[u8] =
+    b"\",\"tls_version\":null,\"tls_cipher\":null,\"tls_server_name\":null,\"client_subject\":null}\n";
+
+#[inline(never)]
+fn secured(out: &mut Vec<u8>, tls: &TlsRecord<'_>) {
+    let TlsRecord { version, cipher, server_name, client_subject } = tls;
+    out.extend_from_slice(b"\",\"tls_version\":");
+    name(out, version);
+    out.extend_from_slice(b",\"tls_cipher\":");
+    name(out, cipher);
+    out.extend_from_slice(b",\"tls_server_name\":");
+    or_null(out, Some(*server_name).filter(|name| !name.is_empty()), name);
+    out.extend_from_slice(b",\"client_subject\":");
+    or_null(out, *client_subject, name);
+    out.extend_from_slice(b"}\n");
 }
 
 fn or_null<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut Vec<u8>, T)) {

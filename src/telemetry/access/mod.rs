@@ -29,7 +29,7 @@ use handover::{Lines, Slot};
 use writer::Shared;
 
 pub use clock::rfc3339;
-pub use line::Record;
+pub use line::{Record, TlsRecord};
 
 /// How many bytes may wait for the writer, per worker. Lines that come on top are dropped.
 pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;

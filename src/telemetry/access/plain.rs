@@ -81,6 +81,10 @@ fn field(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>, field: LogFi
         LogField::Reason => name(out, record.reason.map(Failure::word)),
         LogField::UserAgent => text(out, record.user_agent),
         LogField::Referer => redact::url::<Hex>(out, record.referer),
+        LogField::TlsVersion => name(out, record.tls.map(|tls| tls.version)),
+        LogField::TlsCipher => name(out, record.tls.map(|tls| tls.cipher)),
+        LogField::TlsServerName => name(out, record.tls.map(|tls| tls.server_name)),
+        LogField::ClientSubject => name(out, record.tls.and_then(|tls| tls.client_subject)),
     }
     if out.len() == before {
         out.push(EMPTY);
@@ -111,6 +115,7 @@ fn seconds_or_nothing(out: &mut Vec<u8>, duration: Option<Duration>) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::line::TlsRecord;
     use super::super::tests::record;
     use super::*;
     use crate::telemetry::reference::FIELDS;
@@ -163,9 +168,30 @@ mod tests {
             "\"2026-01-02T03:04:05.678Z\" \"0af7651916cd43dd8448eb211c80319c\" \"203.0.113.9\" \"GET\" \"http\" \
              \"api.yourdomain.no\" \"/v1/user/1?page=2&api_key=***\" \"HTTP/1.1\" \"200\" \"0\" \"1024\" \"0.001234\" \
              \"users\" \"user_service\" \"127.0.0.1:8001\" \"1\" \"200\" \"-\" \"0.000900\" \"true\" \"-\" \
-             \"curl/7.88.1\" \"-\"\n"
+             \"curl/7.88.1\" \"-\" \"-\" \"-\" \"-\" \"-\"\n"
         );
         assert_eq!(line_of(&record(), "{{{status}}}\t{method}!"), "{200}\tGET!\n");
+    }
+
+    #[test]
+    fn a_template_says_what_is_known_of_the_clients_tls() {
+        let subject = "CN=a \"quoted\" name,O=\u{d8}";
+        let tls = TlsRecord {
+            version: "1.3",
+            cipher: "TLS_AES_128_GCM_SHA256",
+            server_name: "api.yourdomain.no",
+            client_subject: Some(subject),
+        };
+        let format = "{tls_version} {tls_cipher} {tls_server_name} \"{client_subject}\"";
+        assert_eq!(
+            line_of(&Record { tls: Some(tls), ..record() }, format),
+            "1.3 TLS_AES_128_GCM_SHA256 api.yourdomain.no \"CN=a \\x22quoted\\x22 name,O=\\xC3\\x98\"\n"
+        );
+        let anonymous = TlsRecord { server_name: "", client_subject: None, ..tls };
+        assert_eq!(
+            line_of(&Record { tls: Some(anonymous), ..record() }, format),
+            "1.3 TLS_AES_128_GCM_SHA256 - \"-\"\n"
+        );
     }
 
     #[test]
@@ -184,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn a_template_has_the_fields_of_the_manual_but_for_those_to_come() {
+    fn a_template_has_the_fields_of_the_manual() {
         let known: Vec<_> = LogField::all().map(|(name, _)| name).collect();
-        let manual: Vec<_> = FIELDS.iter().map(|(name, ..)| *name).filter(|name| *name != "tls_version").collect();
+        let manual: Vec<_> = FIELDS.iter().map(|(name, ..)| *name).collect();
         assert_eq!(known, manual);
     }
 

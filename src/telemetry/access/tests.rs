@@ -76,6 +76,7 @@ pub(super) fn record() -> Record<'static> {
         reason: None,
         user_agent: b"curl/7.88.1",
         referer: b"",
+        tls: None,
     }
 }
 
@@ -100,7 +101,7 @@ fn a_line_looks_like_the_manual_says() {
             r#""bytes_out":1024,"duration_s":0.001234,"route":"users","upstream":"user_service","#,
             r#""endpoint":"127.0.0.1:8001","attempts":1,"upstream_status":200,"upstream_connect_s":null,"#,
             r#""upstream_header_s":0.000900,"reused":true,"reason":null,"user_agent":"curl/7.88.1","referer":"","#,
-            r#""tls_version":null}"#,
+            r#""tls_version":null,"tls_cipher":null,"tls_server_name":null,"client_subject":null}"#,
             "\n"
         )
     );

@@ -19,9 +19,15 @@ fn scene<'a>(
     listeners: &[(u16, &'a str, &'a ListenerStats)],
     upstreams: Vec<UpstreamScene<'a>>,
 ) -> String {
-    let listeners =
-        listeners.iter().map(|&(id, name, stats)| ListenerScene { id, name, stats, former: Vec::new() }).collect();
-    encode(&Scene { program, listeners, routes, upstreams })
+    let secure = |name| name == "web";
+    let listeners = listeners.iter().map(|&(id, name, stats)| {
+        let former = Vec::new();
+        ListenerScene { id, name, secure: secure(name), stats, former }
+    });
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let certificates = [("shop.example", 2_000), ("shop.example", 1_000), ("a.example", 3_000)];
+    let certificates = certificates.map(|(name, seconds)| (name.into(), at(seconds))).into();
+    encode(&Scene { program, listeners: listeners.collect(), routes, upstreams, certificates })
 }
 
 fn program() -> ProgramStats {
@@ -46,6 +52,9 @@ fn full() -> String {
     route.finish(1, &Finished { failure: Some(Failure::UpstreamReset), ..finished(7, 502) });
     listener.opened(1);
     listener.rejected(0, Rejection::Connections);
+    listener.handshake(0, HandshakeResult::Full, Some("1.3"));
+    listener.handshake(1, HandshakeResult::Full, Some("1.3"));
+    listener.handshake(1, HandshakeResult::PlainHttp, None);
     upstream.connected(0, MS);
     upstream.connected(1, MS);
     upstream.answered(0, 30 * MS);
@@ -95,6 +104,11 @@ fn every_sample_says_what_was_counted() {
         r#"wharf_listener_connections{listener="web"} 1"#,
         r#"wharf_listener_rejected_total{listener="web",reason="connections"} 1"#,
         r#"wharf_listener_rejected_total{listener="web",reason="descriptors"} 0"#,
+        r#"wharf_tls_handshakes_total{listener="web",result="full",version="1.3"} 2"#,
+        r#"wharf_tls_handshakes_total{listener="web",result="resumed",version="1.2"} 0"#,
+        r#"wharf_tls_handshakes_total{listener="web",result="plain_http",version="none"} 1"#,
+        r#"wharf_tls_certificate_expiry_timestamp_seconds{subject="shop.example"} 1000"#,
+        r#"wharf_tls_certificate_expiry_timestamp_seconds{subject="a.example"} 3000"#,
         r#"wharf_config_reloads_total{result="success"} 0"#,
         r#"wharf_config_reloads_total{result="failure"} 0"#,
         "wharf_config_last_reload_successful 1",
@@ -140,6 +154,12 @@ fn a_hundred_thousand_routes_without_traffic_add_nothing_to_the_page() {
     let routes: Vec<_> = (0..100_000).map(|_| RouteStats::new(2)).collect();
     let named = routes.iter().map(|stats| ("quiet", stats)).collect();
     assert!(!scene(&program, named, &[], vec![]).contains("quiet"));
+}
+
+#[test]
+fn a_listener_without_tls_has_no_handshakes() {
+    let text = scene(&program(), vec![], &[(1, "plain", &ListenerStats::new(1))], vec![]);
+    assert!(!text.contains("wharf_tls_handshakes_total"), "{text}");
 }
 
 #[test]
