@@ -19,7 +19,7 @@ section! { "`admin`",
         /// What clients must present, as `Authorization: Bearer TOKEN`, for everything but `/healthz` and `/readyz`. It is kept
         /// in a file or in an environment variable, and never shown; a line break at its end does not count. A path that
         /// does not start with `/` counts from the directory in which the gateway was started. It is read when the gateway
-        /// starts and at every reload, which fail if it cannot be; `wharf check` does not read it, since it may run where
+        /// starts and at every reload, which fail if it cannot be, and a change of the file makes one; `wharf check` does not read it, since it may run where
         /// the secret is not.
         "token" => token: Option<Spanned<Secret>>, optional(SECRET);
         /// Whether `/metrics` is open to clients without the token. An error without `token`.

@@ -7,7 +7,10 @@ use super::lints::{
 use super::reading::Reading;
 use super::route_lints::LONE_SLASH;
 use super::section::Fields;
-use super::{Diagnostic, Document, RouteRetriesConfig, RouteTimeoutsConfig, Span, Spanned, TimeoutsConfig, WaitConfig};
+use super::tls_lints::UNUSED_AUTHORITY;
+use super::{
+    Diagnostic, Document, RouteRetriesConfig, RouteTimeoutsConfig, Span, Spanned, TimeoutsConfig, WaitConfig, https,
+};
 use crate::value::{EndpointAddress, Limit, ListenAddress, PathKind, PathPattern, Secret};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -41,6 +44,7 @@ pub(super) fn document(document: &Document, reading: &Reading<'_>) {
     let written = reading.written.take();
     unused_upstreams(document, reading);
     unused_listeners(document, reading);
+    unused_authorities(document, reading);
     timeouts(document, &written, reading);
     attempts(document, &written, reading);
     waits(document, &written, reading);
@@ -67,13 +71,25 @@ fn unused_listeners(document: &Document, reading: &Reading<'_>) {
             None => return,
         }
     }
-    for (name, _) in document.listeners.entries() {
-        if !used.contains(&*name.value) {
+    for (name, listener) in document.listeners.entries() {
+        if !listener.redirect_to_https && !used.contains(&*name.value) {
             reading.tell(
                 Diagnostic::warning(&UNUSED_LISTENER, name.at, format!("no route is on the listener `{}`", name.value))
                     .label("every request here is answered 404")
                     .hint("add it to the `listeners` of a route, or leave `listeners` out there for all of them"),
             );
+        }
+    }
+}
+
+fn unused_authorities(document: &Document, reading: &Reading<'_>) {
+    let used: HashSet<&str> = https::orders(document).map(|order| &*order.authority.value).collect();
+    for (name, _) in document.acme.entries() {
+        if !used.contains(&*name.value) {
+            let message = format!("no certificate is ordered from the authority `{}`", name.value);
+            let hint =
+                format!("write `{{ acme: {}, hosts: [example.com] }}` in `certificates`, or leave it out", name.value);
+            reading.tell(Diagnostic::warning(&UNUSED_AUTHORITY, name.at, message).hint(hint));
         }
     }
 }
@@ -290,21 +306,24 @@ fn is_private(address: IpAddr) -> bool {
 
 /// Warns of secrets in files that everyone on this machine may read.
 pub(super) fn secrets(document: &Document, reading: &Reading<'_>) {
-    use std::os::unix::fs::PermissionsExt;
-    let tokens = document.admin.iter().filter_map(|admin| admin.token.as_ref());
-    for secret in tokens {
-        let Secret::File(path) = &**secret else { continue };
-        // a container has these for itself
-        if ["/run/secrets", "/var/run/secrets"].iter().any(|own| path.starts_with(Path::new(own))) {
-            continue;
-        }
-        if let Ok(metadata) = std::fs::metadata(path)
-            && metadata.is_file()
-            && metadata.permissions().mode() & 0o004 != 0
+    for secret in document.secrets() {
+        if let Secret::File(path) = &**secret
+            && let Some(mode) = readable_by_all(path)
         {
-            readable(secret, metadata.permissions().mode() & 0o777, path, reading);
+            readable(secret, mode, path, reading);
         }
     }
+}
+
+/// The mode of a file that everyone on this machine may read, unless it is a container's own.
+pub(super) fn readable_by_all(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    if ["/run/secrets", "/var/run/secrets"].iter().any(|own| path.starts_with(Path::new(own))) {
+        return None;
+    }
+    let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file())?;
+    let mode = metadata.permissions().mode() & 0o777;
+    (mode & 0o004 != 0).then_some(mode)
 }
 
 fn readable(secret: &Spanned<Secret>, mode: u32, path: &Path, reading: &Reading<'_>) {

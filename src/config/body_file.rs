@@ -1,16 +1,17 @@
 //! `body_file`: bodies that stand in files of their own, which are part of the document.
 
+use super::file_path::{beside, path_of};
 use super::form::Form;
 use super::include::{Shelf, bytes_of};
 use super::load::LARGEST;
 use super::reading::Reading;
-use super::shape::{self, Shape};
+use super::shape::Shape;
 use super::{Diagnostic, Source, Span};
 use crate::value::{Complaint, open_regular};
 use glob::Pattern;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The largest body from a file, in bytes.
@@ -53,29 +54,17 @@ impl BodyFiles {
 pub(super) const BODY_FILE: Form<BodyFile> = Form {
     form: "a path",
     example: "sorry.html",
-    shape: Shape::Word(shape::FILE),
+    shape: Shape::Path,
     read: |node, reading| {
-        let path = reading.word(node, "a path", path_of)?;
+        let path = reading.word(node, "a path", |text| path_of(text, "sorry.html"))?;
         let bytes = body(&path, node.at, reading)?;
         Some(BodyFile { bytes, content_type: content_type(&path) })
     },
 };
 
-fn path_of(text: &str) -> Result<PathBuf, Complaint> {
-    match text {
-        "" => Err(Complaint::new("the path is empty").hint("write for example `sorry.html`")),
-        _ if text.ends_with('/') => Err(Complaint::new(format!("`{text}` is a directory, not a file"))
-            .hint(format!("name the file within it: `{text}sorry.html`"))),
-        _ if text.contains('\0') => Err(Complaint::new("a path holds no zero byte")),
-        // `./a//b` is `a/b`
-        _ => Ok(Path::new(text).components().filter(|part| *part != Component::CurDir).collect()),
-    }
-}
-
 /// The text of a file, read once however many bodies it is.
 fn body(path: &Path, at: Span, reading: &Reading<'_>) -> Option<Arc<[u8]>> {
     let writer = reading.source.file(at);
-    let beside = |path: &Path, file: &Path| file.parent().unwrap_or(Path::new("")).join(path);
     let name = beside(path, Path::new(&writer.name)).display().to_string();
     let path = beside(path, &writer.path);
     if let Some(known) = reading.bodies.borrow().known.get(&path) {

@@ -3,7 +3,7 @@
 use super::reading::Reading;
 use super::suggest::{self, shown};
 use super::ties::{self, tie};
-use super::{Diagnostic, Document, RouteConfig, Spanned, advice};
+use super::{Diagnostic, Document, RouteConfig, Spanned, advice, https};
 use crate::value::{EndpointAddress, ListenAddress};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -17,6 +17,7 @@ pub(super) fn document(document: &Document, reading: &Reading<'_>) {
     endpoints(document, reading);
     names(document, reading);
     route_names(document, reading);
+    https::document(document, reading);
     ties::routes(&document.routes, reading);
     // Beside errors, what looks unused is mostly what they made so.
     if reading.complaints() == 0 {
@@ -67,8 +68,9 @@ fn names(document: &Document, reading: &Reading<'_>) {
             let mut diagnostic = Diagnostic::error(name.at, format!("no upstream named `{}`", shown(name)))
                 .label(format!("used by route `{}`", shown(&route.name())));
             if let Some(address) = address_of(name) {
+                let tls = if name.starts_with("https://") { ", tls: {}" } else { "" };
                 let hint = format!(
-                    "define it: `upstreams: {{ NAME: {{ endpoints: [\"{address}\"] }} }}`, and write NAME here"
+                    "define it: `upstreams: {{ NAME: {{ endpoints: [\"{address}\"]{tls} }} }}`, and write NAME here"
                 );
                 diagnostic.hint = Some(hint);
             } else if !reading.is_full() {

@@ -23,8 +23,8 @@ section! { "`timeouts` of `defaults`",
     /// How long the gateway waits for endpoints.
     #[derive(Clone, Copy, PartialEq, Eq, Hash)]
     pub struct TimeoutsConfig {
-        /// Longest time to open a connection to an endpoint. Short enough that another endpoint can be tried: from 75s on
-        /// there is a warning, since the operating system rarely waits that long itself.
+        /// Longest time to open a connection to an endpoint, the TLS handshake included. Short enough that another endpoint can
+        /// be tried: from 75s on there is a warning, since the operating system rarely waits that long itself.
         "connect" => connect: Duration, default(form::CONNECT, "5s");
         /// Longest silence from the endpoint, before and within its response; for an upgraded connection, from both sides.
         "read" => read: Limit<Duration>, default(form::DURATION_OR_UNLIMITED, "60s");

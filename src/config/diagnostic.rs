@@ -1,7 +1,7 @@
 //! What is wrong, where, and what to write instead; and the report that gathers all of it.
 
 use super::render;
-use super::{Lint, Position, Source, Span, Variables};
+use super::{Lint, Position, Print, Source, Span, Variables};
 use crate::value::Complaint;
 use std::fmt;
 use std::path::PathBuf;
@@ -82,6 +82,8 @@ impl Diagnostic {
 pub struct Report {
     /// The document's files as far as they could be read, the main one first, also when it could not be read.
     pub files: Vec<Source>,
+    /// The files that the document names and that are no part of it, by what they say.
+    pub prints: Vec<Print>,
     /// What the main file includes, as absolute patterns: what appears under them later is of the document as well.
     pub patterns: Vec<PathBuf>,
     /// What is wrong, first place first; at most [`Report::LONGEST`].

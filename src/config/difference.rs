@@ -11,7 +11,7 @@ const WIDEST: usize = 100;
 /// Names of things that changed alike and are shown.
 const NAMES_MAX: usize = 5;
 /// What tells which thing a new one or an old one is: the start of its keys.
-const GIST: [&str; 11] = [
+const GIST: [&str; 12] = [
     "match",
     "listeners",
     "upstream",
@@ -23,6 +23,7 @@ const GIST: [&str; 11] = [
     "errors",
     "endpoints",
     "address",
+    "tls.certificates",
 ];
 
 /// What came, went and changed.
@@ -318,7 +319,7 @@ fn escaped(c: char) -> impl Iterator<Item = char> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Bundle, Document, Report, Secrets, review_all};
+    use crate::config::{Bundle, Document, Material, Report, Secrets, review_all};
 
     #[test]
     fn an_endpoint_from_the_environment_is_shown_as_it_is_written() {
@@ -330,7 +331,7 @@ mod tests {
             let environment = |name: &str| (name == "HOST").then(|| "Hidden.Example".to_owned());
             let (document, report): (Option<Document>, Report) =
                 review_all(&Bundle::one("gateway.yaml", &text), &environment);
-            Loaded::new(document.unwrap_or_else(|| panic!("{report}")), Secrets::default(), report)
+            Loaded::new(document.unwrap_or_else(|| panic!("{report}")), Secrets::default(), Material::default(), report)
         };
         let difference = Difference::between(&loaded("\"b:1\""), &loaded("\"${HOST}:80\"")).to_string();
         assert!(difference.contains("endpoints[${HOST}:80]"), "{difference}");

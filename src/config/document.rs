@@ -8,7 +8,8 @@ use super::node::Node;
 use super::route::{ROUTES, WrittenRoute};
 use super::shape::Shape;
 use super::{
-    AdminConfig, DefaultsConfig, Diagnostic, ListenerConfig, ObservabilityConfig, RouteConfig, Spanned, UpstreamConfig,
+    AdminConfig, AuthorityConfig, DefaultsConfig, Diagnostic, ListenerConfig, ObservabilityConfig, RouteConfig,
+    Spanned, UpstreamConfig,
 };
 use crate::value::{Cidr, Complaint};
 use std::collections::{HashMap, HashSet};
@@ -40,6 +41,8 @@ section! { "the document",
         "defaults" => defaults: DefaultsConfig, section(DefaultsConfig);
         /// Pools of endpoints, by name. Needed by routes with `upstream`.
         "upstreams" => upstreams: Named<UpstreamConfig>, optional_named(UpstreamConfig);
+        /// Authorities that issue certificates on order, by name. Needed by certificates with `acme`.
+        "acme" => acme: Named<AuthorityConfig>, optional_named(AuthorityConfig);
         /// Which requests go where. Their order means nothing.
         "routes" => routes: Vec<RouteConfig>, list(ROUTES, WrittenRoute);
         /// The address for operators and Prometheus. Off unless written.
@@ -47,7 +50,7 @@ section! { "the document",
         /// What the gateway writes down.
         "observability" => observability: ObservabilityConfig, section(ObservabilityConfig);
     }
-    later ["acme", "queues", "policies", "discovery"]
+    later ["queues", "policies", "discovery"]
 }
 
 /// How many worker threads serve.
@@ -171,6 +174,11 @@ impl<T> Named<T> {
                 self.unread.insert(name.value);
             }
         }
+    }
+
+    /// Whether some entry could not be read, so that nobody knows what it says.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unreadable || !self.unread.is_empty()
     }
 
     /// Says that there may be any name.

@@ -140,7 +140,7 @@ pub fn load_expectations(path: &Path) -> Result<Expectations, Report> {
     let variables = reading.variables.take();
     let (diagnostics, omitted) = reading.finish();
     let (files, patterns) = sources.into_parts(BodyFiles::default());
-    let report = Report { files, patterns, diagnostics, omitted, variables };
+    let report = Report { files, prints: Vec::new(), patterns, diagnostics, omitted, variables };
     match written {
         Some(WrittenExpectations { config, tests }) if !report.has_errors() => {
             let Report { files, diagnostics: warnings, variables, .. } = report;

@@ -35,11 +35,11 @@ macro_rules! word {
     };
 }
 
-word!(pub DURATION: Duration = "a duration", "30s", Shape::Word("^0*[1-9][0-9]*(ms|s|m|h)$"), positive);
+word!(pub DURATION: Duration = "a duration", "30s", Shape::Word("^0*[1-9][0-9]*(ms|s|m|h|d)$"), positive);
 word!(pub DURATION_OR_ZERO: Duration = "a duration, also `0s`", "3s",
-    Shape::Word("^[0-9]+(ms|s|m|h)$"), parse_duration);
+    Shape::Word("^[0-9]+(ms|s|m|h|d)$"), parse_duration);
 word!(pub DURATION_OR_UNLIMITED: Limit<Duration> = "a duration, or `unlimited`", "300s",
-    Shape::Word("^(0*[1-9][0-9]*(ms|s|m|h)|unlimited)$"), |text| {
+    Shape::Word("^(0*[1-9][0-9]*(ms|s|m|h|d)|unlimited)$"), |text| {
     Limit::parse(text, positive).map_err(|complaint| unlimited(text, complaint))
 });
 word!(pub SIZE_OR_UNLIMITED: Limit<Size> = "a size, or `unlimited`", "50MiB",

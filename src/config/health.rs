@@ -87,11 +87,12 @@ section! { "`active`",
     /// Checks that the gateway makes by itself, for each endpoint, whether or not there are requests. Exactly one of `path`
     /// and `tcp` says what a check is. Off unless written.
     pub struct WrittenActive {
-        /// A check is a `GET` of this path, with the pool's `protocol` and on a connection of its own. It may have a query.
+        /// A check is a `GET` of this path, with the pool's `protocol`, in its `tls`, and on a connection of its own. It may have a
+        /// query.
         "path" => path: Option<Box<str>>, optional(PROBE_PATH);
         /// From one check of an endpoint to the next, a tenth more or less by chance.
         "interval" => interval: Duration, default(form::DURATION, "5s");
-        /// A check is a connection that opens. It says that something listens, not that it works: prefer `path`.
+        /// A check is a TCP connection that opens, with `tls` too. It says that something listens, not that it works: prefer `path`.
         "tcp" => tcp: Option<bool>, optional(TCP);
         /// Longest time of a check, connecting included. The checks of an endpoint never overlap: one that takes longer than
         /// `interval` delays the next.

@@ -1,6 +1,10 @@
 //! Every warning there is: its name, what it is about, when to silence it, and an example.
 
 use super::route_lints::{COLON_SEGMENT, LITERAL_VARIABLE, LONE_SLASH, UNKNOWN_METHOD, UNUSED_ERROR_PAGE};
+use super::tls_lints::{
+    AUTHORITY_CERTIFICATE, DUPLICATE_CERTIFICATE, EXPIRED_CERTIFICATE, EXPIRING_CERTIFICATE, FUTURE_CERTIFICATE,
+    PLAIN_TO_443, STALE_REVOCATION, UNREAD_FILE, UNUSED_AUTHORITY, UNVERIFIED_UPSTREAM,
+};
 use std::fmt::Write;
 
 /// One kind of warning.
@@ -29,9 +33,14 @@ pub enum Mend {
 
 /// All of them, in the order of the manual.
 pub static LINTS: &[&Lint] = &[
+    &AUTHORITY_CERTIFICATE,
     &CHECK_OUTLASTS_INTERVAL,
     &COLON_SEGMENT,
     &CONNECT_OUTLASTS_REQUEST,
+    &DUPLICATE_CERTIFICATE,
+    &EXPIRED_CERTIFICATE,
+    &EXPIRING_CERTIFICATE,
+    &FUTURE_CERTIFICATE,
     &IDLE_BEYOND_AGE,
     &LITERAL_VARIABLE,
     &LONE_ENDPOINT,
@@ -40,15 +49,20 @@ pub static LINTS: &[&Lint] = &[
     &NEEDLESS_ALLOW,
     &NGINX_VARIABLE,
     &OPEN_METRICS,
+    &PLAIN_TO_443,
     &READABLE_SECRET,
     &SHADOWED_ROUTE,
+    &STALE_REVOCATION,
     &SURPLUS_ATTEMPTS,
     &TIMEOUT_BEYOND_REQUEST,
     &UNKNOWN_METHOD,
+    &UNREAD_FILE,
     &UNUSED_ANCHOR,
+    &UNUSED_AUTHORITY,
     &UNUSED_ERROR_PAGE,
     &UNUSED_LISTENER,
     &UNUSED_UPSTREAM,
+    &UNVERIFIED_UPSTREAM,
     &WAIT_BEYOND_REQUEST,
     &WIDE_TRUSTED_PROXIES,
 ];
@@ -193,7 +207,7 @@ pub static OPEN_METRICS: Lint = Lint {
 
 pub static READABLE_SECRET: Lint = Lint {
     name: "readable-secret",
-    summary: "the file of a secret can be read by every user of the machine",
+    summary: "the file of a key or another secret can be read by every user of the machine",
     manual: "Its mode lets others read it, so every program on the machine has the secret. Looked at where the document is \
              read from disk and the file is there; what lies below `/run/secrets` is not, since a container has it for \
              itself. Silence it where no one else can come to the directory.",

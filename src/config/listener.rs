@@ -1,10 +1,10 @@
 //! `listeners`: where clients connect, and what one client may take.
 
-use super::Spanned;
 use super::declare::section;
 use super::form::{self, Choice, Form, LISTEN_ADDRESS, built, choose, each_once, number};
 use super::section::Fields;
 use super::shape::Shape;
+use super::{ListenerTlsConfig, Spanned};
 use crate::value::{Complaint, ListenAddress, Rate, Size};
 use std::time::Duration;
 
@@ -23,8 +23,20 @@ section! { "a listener",
         "keepalive" => keepalive: ClientKeepaliveConfig, section(ClientKeepaliveConfig);
         /// What clients may take. Beyond it a request is refused or a connection closed; nothing else suffers.
         "limits" => limits: ClientLimitsConfig, section(ClientLimitsConfig);
+        /// TLS. Off unless written: clients speak plain HTTP. A listener either has it or not; for both, write two.
+        "tls" => tls: Option<ListenerTlsConfig>, optional_section(ListenerTlsConfig);
+        /// Whether every request is answered with a redirect to the same URL at `https://`, before any route is looked for; an authority's
+        /// `http-01` requests are still answered. An error beside `tls`, and where no listener has `tls`.
+        "redirect_to_https" => redirect_to_https: bool, default(form::BOOL, "false");
     }
-    later ["redirect_to_https", "proxy_protocol", "tls"]
+    later ["proxy_protocol"]
+    checked by redirects
+}
+
+fn redirects(config: &ListenerConfig, fields: &Fields<'_, '_>) {
+    if config.redirect_to_https && fields.place("tls").is_some() {
+        fields.useless("redirect_to_https", "tls", "tls", "clients speak HTTPS here already");
+    }
 }
 
 section! { "`keepalive` of a listener",

@@ -8,13 +8,14 @@ use super::reading::Reading;
 use super::section::Sectioned;
 use super::source::Sources;
 use super::{
-    AdminConfig, Bundle, Diagnostic, Document, Loaded, Report, Secrets, Source, Span, Spanned, advice, allow, check,
-    yaml,
+    AdminConfig, Bundle, Diagnostic, Document, Loaded, Material, Report, Secrets, Source, Span, Spanned, advice, allow,
+    check, yaml,
 };
 use crate::value::open_regular;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// The largest document, all its files together. A route takes some hundred bytes, so a million of them fit.
 pub const LARGEST: u64 = 256 << 20;
@@ -30,20 +31,31 @@ pub enum Purpose {
 
 /// Reads, checks and completes the document in a file. Variables come from the process's environment.
 pub fn load(path: &Path, purpose: Purpose) -> Result<Loaded, Report> {
+    load_at(path, purpose, SystemTime::now())
+}
+
+/// Like [`load`], at a time by which certificates are judged.
+pub fn load_at(path: &Path, purpose: Purpose, now: SystemTime) -> Result<Loaded, Report> {
     let main = read_main(path, |path| File::open(path))?;
-    sound(read(main, Shelf::Disk, &process_environment, purpose, Report::LONGEST))
+    sound(read(main, Shelf::Disk, &process_environment, (purpose, now), Report::LONGEST))
 }
 
 /// Like [`load`], for who must not wait for ever: the main file is a regular file too.
 pub fn load_regular(path: &Path, purpose: Purpose) -> Result<Loaded, Report> {
     let main = read_main(path, open_regular)?;
-    sound(read(main, Shelf::Disk, &process_environment, purpose, Report::LONGEST))
+    sound(read(main, Shelf::Disk, &process_environment, (purpose, SystemTime::now()), Report::LONGEST))
 }
 
 /// Reads, checks and completes the document in a bundle; nothing is read from disk. Variables come from the process's
 /// environment.
 pub fn load_from(bundle: &Bundle, purpose: Purpose) -> Result<Loaded, Report> {
-    sound(read(bundle.main(), Shelf::Bundle(bundle), &process_environment, purpose, Report::LONGEST))
+    sound(read(
+        bundle.main(),
+        Shelf::Bundle(bundle),
+        &process_environment,
+        (purpose, SystemTime::now()),
+        Report::LONGEST,
+    ))
 }
 
 /// Reads, checks and completes a document; `name` is what diagnostics call it.
@@ -60,13 +72,14 @@ pub fn review(name: &str, text: &str, environment: Environment<'_>) -> (Option<D
 
 /// Like [`review`], for a document of several files.
 pub fn review_all(bundle: &Bundle, environment: Environment<'_>) -> (Option<Document>, Report) {
-    let (read, report) = read(bundle.main(), Shelf::Bundle(bundle), environment, Purpose::Check, Report::LONGEST);
-    (read.map(|(document, _)| document), report)
+    let (read, report) =
+        read(bundle.main(), Shelf::Bundle(bundle), environment, (Purpose::Check, SystemTime::now()), Report::LONGEST);
+    (read.map(|(document, ..)| document), report)
 }
 
 /// What is wrong with a document, for a program: up to a million places.
 pub(super) fn review_at_length(bundle: &Bundle, environment: Environment<'_>) -> Report {
-    read(bundle.main(), Shelf::Bundle(bundle), environment, Purpose::Check, 1_000_000).1
+    read(bundle.main(), Shelf::Bundle(bundle), environment, (Purpose::Check, SystemTime::now()), 1_000_000).1
 }
 
 /// The `admin` section of the document in a file, where the gateway that runs from it is asked. Mistakes elsewhere do not matter: they
@@ -91,9 +104,9 @@ pub(super) fn process_environment(variable: &str) -> Option<String> {
     std::env::var(variable).ok()
 }
 
-fn sound((read, report): (Option<(Document, Secrets)>, Report)) -> Result<Loaded, Report> {
+fn sound((read, report): (Option<(Document, Secrets, Material)>, Report)) -> Result<Loaded, Report> {
     match read {
-        Some((document, secrets)) => Ok(Loaded::new(document, secrets, report)),
+        Some((document, secrets, material)) => Ok(Loaded::new(document, secrets, material, report)),
         None => Err(report),
     }
 }
@@ -102,9 +115,9 @@ fn read(
     main: Source,
     shelf: Shelf<'_>,
     environment: Environment<'_>,
-    purpose: Purpose,
+    (purpose, now): (Purpose, SystemTime),
     longest: usize,
-) -> (Option<(Document, Secrets)>, Report) {
+) -> (Option<(Document, Secrets, Material)>, Report) {
     let sources = Sources::new(main);
     let mut reading = Reading::new(&sources, shelf, environment);
     reading.longest = longest;
@@ -115,18 +128,31 @@ fn read(
         if matches!(shelf, Shelf::Disk) {
             advice::secrets(&document, &reading);
         }
+        let (mut material, mut prints) = (Material::default(), Vec::new());
+        // a document from elsewhere says nothing about the files of this machine, unless it is to be served here
+        if purpose == Purpose::Run || matches!(shelf, Shelf::Disk) {
+            (material, prints) = Material::read(&document, purpose, now, &reading);
+        }
         let secrets = match purpose {
             Purpose::Check => Secrets::default(),
-            Purpose::Run => Secrets::read(&document, &reading),
+            Purpose::Run => {
+                // before they are read: what changes in between is read again
+                prints.extend(Secrets::prints(&document));
+                Secrets::read(&document, &reading)
+            }
         };
-        (document, secrets)
+        (document, secrets, material, prints)
     });
+    let (read, prints) = match read {
+        Some((document, secrets, material, prints)) => (Some((document, secrets, material)), prints),
+        None => (None, Vec::new()),
+    };
     allow::settle(&reading);
     let variables = reading.variables.take();
     let bodies = reading.bodies.take();
     let (diagnostics, omitted) = reading.finish();
     let (files, patterns) = sources.into_parts(bodies);
-    let report = Report { files, patterns, diagnostics, omitted, variables };
+    let report = Report { files, prints, patterns, diagnostics, omitted, variables };
     (read.filter(|_| !report.has_errors()), report)
 }
 

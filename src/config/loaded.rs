@@ -1,6 +1,6 @@
 //! A document that was loaded, with the files it came from.
 
-use super::{Bundle, Diagnostic, Document, Report, Secrets, Source, Variables, render};
+use super::{Bundle, Diagnostic, Document, Material, Print, Report, Secrets, Source, Variables, render};
 use std::path::PathBuf;
 
 /// A checked document, the texts it was read from, and where they would come from if it were read again.
@@ -10,8 +10,12 @@ pub struct Loaded {
     pub document: Document,
     /// What its secrets hold; nothing where it was only checked.
     pub secrets: Secrets,
+    /// What the files hold that it names: certificates and the like; nothing where it was only checked and they are not there.
+    pub material: Material,
     /// Its files, the main one first.
     pub files: Vec<Source>,
+    /// The files that it names and that are no part of it, by what they say.
+    pub prints: Vec<Print>,
     /// What the main file includes, as absolute patterns: a file that appears under one of them belongs to the document
     /// when it is read again.
     pub patterns: Vec<PathBuf>,
@@ -22,9 +26,9 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn new(document: Document, secrets: Secrets, report: Report) -> Loaded {
-        let Report { files, patterns, diagnostics, variables, .. } = report;
-        Loaded { document, secrets, files, patterns, warnings: diagnostics, variables }
+    pub(super) fn new(document: Document, secrets: Secrets, material: Material, report: Report) -> Loaded {
+        let Report { files, prints, patterns, diagnostics, variables, .. } = report;
+        Loaded { document, secrets, material, prints, files, patterns, warnings: diagnostics, variables }
     }
 
     /// Its texts, to be kept.

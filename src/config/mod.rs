@@ -3,6 +3,7 @@
 //! Sections declare their keys once (`section!`); the same table reads them, refuses what is not of them, and is the
 //! manual (`docs/reference/configuration.md`).
 
+mod acme;
 mod action;
 mod admin;
 mod advice;
@@ -11,6 +12,7 @@ mod balance;
 mod body_file;
 mod bracket;
 mod bundle;
+mod certificate;
 mod check;
 mod declare;
 mod difference;
@@ -22,18 +24,21 @@ mod edits;
 mod error_pages;
 mod expand;
 mod expectations;
+mod file_path;
 mod findings;
 pub mod facts;
 mod foreign;
 mod foreign_variable;
 mod form;
 mod health;
+mod https;
 mod include;
 mod lints;
 mod listener;
 mod load;
 mod loaded;
 mod matching;
+mod material;
 mod merge;
 mod name;
 mod node;
@@ -61,17 +66,22 @@ mod source;
 mod span;
 mod split;
 mod syntax;
-mod upstream;
 mod ties;
+mod tls;
+mod tls_lints;
+mod upstream;
+mod upstream_tls;
 mod variables;
 mod yaml;
 
 use crate::value::suggest;
 pub use crate::value::suggest::hint as suggestion;
+pub use acme::{AuthorityConfig, ChallengeKind, ExternalAccountConfig, KeyKind};
 pub use action::{ActionConfig, RedirectConfig};
 pub use admin::AdminConfig;
 pub use balance::Balance;
 pub use bundle::Bundle;
+pub use certificate::{CertificateConfig, CertificateFiles, OrderedConfig};
 pub use defaults::{DefaultsConfig, RequestConfig, TimeoutsConfig};
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use difference::{Difference, Field, Item, Items};
@@ -83,14 +93,16 @@ pub use expectations::{
     ExpectConfig, ExpectRequestConfig, ExpectResponseConfig, Expectations, RequestLine, TestConfig, Wanted,
     load_expectations,
 };
+pub use file_path::FilePath;
 pub use findings::{Finding, Findings, Other};
 pub use health::{ActiveConfig, ActiveStart, PassiveConfig, Probe};
 pub use include::{PathPattern, matching};
 pub use lints::{LINTS, Lint, Mend, lints_reference};
 pub use listener::{ClientKeepaliveConfig, ClientLimitsConfig, ListenerConfig, ListenerProtocol};
-pub use load::{LARGEST, Purpose, admin_of, load, load_from, load_regular, parse, review, review_all};
+pub use load::{LARGEST, Purpose, admin_of, load, load_at, load_from, load_regular, parse, review, review_all};
 pub use loaded::Loaded;
 pub use matching::{Conditions, MatchConfig};
+pub use material::{Material, Print};
 pub use observability::{AccessLogConfig, AccessLogOutput, LogConfig, LogFormat, LogLevel, ObservabilityConfig};
 pub use printed::Printed;
 pub use reference::{expectations_reference, reference};
@@ -106,7 +118,9 @@ pub use shape::Shape;
 pub use source::{Position, Source};
 pub use span::{Span, Spanned};
 pub use split::{SplitChoice, SplitConfig};
+pub use tls::{ClientAuth, HstsConfig, ListenerTlsConfig};
 pub use upstream::{
     EndpointConfig, StickyConfig, UpstreamConfig, UpstreamKeepaliveConfig, UpstreamProtocol, WaitConfig,
 };
+pub use upstream_tls::UpstreamTlsConfig;
 pub use variables::Variables;

@@ -65,7 +65,7 @@ const ACCESS_LOG_FORMAT: Form<AccessLogFormat> = Form {
         Shape::Choice(|| AccessLogFormat::WORDS.to_vec()),
         Shape::Word(concat!(
             r"\{(ts|request_id|client_ip|method|scheme|host|path|protocol|status|bytes_in|bytes_out|duration_s|route|upstream|",
-            r"endpoint|attempts|upstream_status|upstream_connect_s|upstream_header_s|reused|reason|user_agent|referer)\}",
+            r"endpoint|attempts|upstream_status|upstream_connect_s|upstream_header_s|reused|reason|user_agent|referer|tls_version|tls_cipher|tls_server_name|client_subject)\}",
         )),
     ]),
     read: |node, reading| reading.word(node, "an access-log format", AccessLogFormat::parse),

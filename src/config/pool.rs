@@ -2,6 +2,7 @@
 
 use super::lints::{IDLE_BEYOND_AGE, LONE_ENDPOINT};
 use super::section::Fields;
+use super::tls_lints::PLAIN_TO_443;
 use super::{Balance, Diagnostic, EndpointConfig, Span, UpstreamConfig, UpstreamKeepaliveConfig};
 use crate::value::EndpointAddress;
 
@@ -16,6 +17,7 @@ pub(super) fn check(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
     }
     backups(upstream, fields);
     hashes(upstream, fields);
+    encryption(upstream, fields);
     if let [only] = upstream.endpoints.as_slice()
         && !matches!(*only.address, EndpointAddress::Name { .. })
         && fields.are_sound()
@@ -64,6 +66,37 @@ fn hashes(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
                     .other(balance, "every unit of weight takes 160 places on the hash ring")
                     .hint(format!("write weights from 1 to {HASH_WEIGHT_MAX}, in the same proportions")),
             );
+        }
+    }
+}
+
+/// Endpoints that mostly want TLS where there is none, and such as have no name to prove.
+fn encryption(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
+    for EndpointConfig { address, .. } in &upstream.endpoints {
+        let port = match &address.value {
+            EndpointAddress::Ip(ip) => Some(ip.port()),
+            EndpointAddress::Name { port, .. } => Some(*port),
+            EndpointAddress::Unix(_) => None,
+        };
+        match &upstream.tls {
+            None if port == Some(443) => fields.reading.tell(
+                Diagnostic::warning(
+                    &PLAIN_TO_443,
+                    address.at,
+                    format!("`{}` is spoken to in plain text", address.value),
+                )
+                .label("443 is the port of HTTPS")
+                .hint("write `tls: {}` beside `endpoints`"),
+            ),
+            Some(tls) if tls.verify && tls.sni.is_none() && port.is_none() => {
+                let diagnostic = Diagnostic::error(address.at, "a Unix socket has no name that it could prove to have");
+                let diagnostic = match fields.place("tls") {
+                    Some(at) => diagnostic.other(at, "every endpoint proves who it is"),
+                    None => diagnostic,
+                };
+                fields.reading.tell(diagnostic.hint("write the name that it proves: `tls: { sni: app.internal }`"));
+            }
+            _ => {}
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::value::EndpointAddress;
 use std::collections::{BTreeSet, HashSet};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 type Entries<'n, 's> = &'n [(Node<'s>, Node<'s>)];
 
@@ -152,11 +152,7 @@ impl Printer<'_, '_> {
             let Kind::Map(own) = &value.kind else { return self.item(&key.shape, value) };
             return Item::written(self.over(key, own, defaults), String::new());
         }
-        let mut item = self.item(&key.shape, value);
-        if let (Shown::Text(path), "body_file") = (&mut item.value, key.name) {
-            *path = self.seen_from_main(path, value.at);
-        }
-        item
+        self.item(&key.shape, value)
     }
 
     /// What holds at a key that is not written; nothing where nothing does, or where writing it would be a mistake.
@@ -242,6 +238,10 @@ impl Printer<'_, '_> {
                 let origin = if words { self.origin(node) } else { String::new() };
                 Item::written(Shown::List(items), origin)
             }
+            (Shape::Path, _) => {
+                let path = self.seen_from_main(text(node).unwrap_or_default(), node.at);
+                Item::written(Shown::Text(path), self.origin(node))
+            }
             (shape, _) => Item::written(word(shape, text(node).unwrap_or_default()), self.origin(node)),
         }
     }
@@ -282,6 +282,7 @@ impl Printer<'_, '_> {
         if expanded.starts_with('/') {
             return path.to_owned();
         }
+        let path: PathBuf = Path::new(path).components().filter(|part| *part != Component::CurDir).collect();
         directory.strip_prefix(main).unwrap_or(directory).join(path).display().to_string()
     }
 }

@@ -284,6 +284,8 @@ impl<'e> Reading<'e> {
             && self.source.slice(node.at).starts_with('{')
         {
             diagnostic = diagnostic.hint("a list stands in `[` and `]`");
+        } else if let Kind::Map(_) = &node.kind {
+            diagnostic = diagnostic.hint("it is one item of a list: write `- ` before it, or `[` and `]` around it");
         }
         self.tell(diagnostic);
         None

@@ -19,7 +19,7 @@ pub fn reference() -> String {
          Under \"when left out\", a value is the default, \"an error\" means that the key is required, \"defaults of its keys\" that the\n\
          section holds with its own defaults, and \"allowed\" that the meaning says what holds then. How changes take effect, and\n\
          which need a restart, is in [operation.md](operation.md).\n\n\
-         Durations are written `250ms`, `5s`, `1m`, `2h`; sizes `10MiB`, `128KiB`, or a bare number of bytes; rates `500/s`; shares `20%`.\n\n\
+         Durations are written `250ms`, `5s`, `1m`, `2h`, `90d`; sizes `10MiB`, `128KiB`, or a bare number of bytes; rates `500/s`; shares `20%`.\n\n\
          What the document may say and probably does not mean is warned of: [lints.md](lints.md). Directives (`%YAML`) and tags (`!…`) are\n\
          no part of the language.\n\n\
          ## Several files\n\n\
@@ -33,7 +33,7 @@ pub fn reference() -> String {
          routes:\n  \
            - { match: { path: /ping }, respond: { body: pong } }\n\
          ```\n\n\
-         - `routes` of all files are one list; `upstreams` and `listeners` of all files are one map each, and a name that is written twice is an\n  \
+         - `routes` of all files are one list; `upstreams`, `listeners` and `acme` of all files are one map each, and a name that is written twice is an\n  \
            error that shows both places. Every other key (`defaults`, `admin`, `observability`, `threads` and so on) stands in one file only.\n\
          - `version` is needed in the main file, and `include` stands nowhere else. Anchors do not reach into other files.\n\
          - A plain path must exist. A pattern may match nothing, so an empty `routes.d` is no error. It matches no name that starts with a dot, and\n  \
@@ -139,10 +139,17 @@ mod tests {
     fn value(key: &Key) -> String {
         match (key.form, key.section, key.name) {
             ("section", Some(within), "active") => written(within, &["tcp"]),
+            ("section", Some(within), "tls") => written(within, &["verify"]),
             ("section", Some(within), "respond") => written(within, &["body_file"]),
             ("section", Some(within), "rewrite") => written(within, &["strip_prefix", "replace_prefix", "path"]),
             ("section", Some(within), _) => written(within, &[]),
-            ("sections by name", Some(within), "listeners") => format!("{{ web: {} }}", written(within, &[])),
+            ("sections by name", Some(within), "listeners") => {
+                let plain = "{ address: \":80\", redirect_to_https: true }";
+                format!("{{ web: {}, plain: {plain} }}", written(within, &["redirect_to_https"]))
+            }
+            ("sections by name", Some(within), "acme") => {
+                format!("{{ letsencrypt: {} }}", written(within, &["staging"]))
+            }
             ("sections by name", Some(within), _) => {
                 format!("{{ app: {}, canary: {{ endpoints: [app-3:3000] }} }}", written(within, &[]))
             }

@@ -17,9 +17,9 @@ section! { "`retries` of `defaults`",
     pub struct RetriesConfig {
         /// Endpoints that a request may go to, the first one included; `1` never retries. From 1 to 100.
         "attempts" => attempts: u32, default(form::ATTEMPTS, "3");
-        /// What is retried. `error`: no connection, or one that broke before the response's head. `timeout`: `connect`,
-        /// `read` or `write` ran out before that. `invalid_header`: the response's head was malformed. A number: a response
-        /// with this status, from 400 to 599. `[]`: nothing.
+        /// What is retried. `error`: no connection, no TLS on it, or one that broke before the response's head. `timeout`:
+        /// `connect`, `read` or `write` ran out before that. `invalid_header`: the response's head was malformed. A number: a
+        /// response with this status, from 400 to 599. `[]`: nothing.
         "retry_on" => retry_on: RetryOn, default(RETRY_ON, "[error, timeout, invalid_header]");
         /// Whether a POST, PATCH or LOCK is retried even when the endpoint may have acted on it already. Write `true` only
         /// where doing it twice does no harm.

@@ -104,7 +104,7 @@ section! { "`timeouts` of a route",
     /// A route's own timeouts; what is left out is inherited from `defaults`.
     #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
     pub struct RouteTimeoutsConfig {
-        /// Longest time to open a connection to an endpoint.
+        /// Longest time to open a connection to an endpoint, the TLS handshake included.
         "connect" => connect: Option<Duration>, optional(form::CONNECT);
         /// Longest silence from the endpoint, before and within its response.
         "read" => read: Option<Limit<Duration>>, optional(form::DURATION_OR_UNLIMITED);

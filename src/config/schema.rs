@@ -92,7 +92,7 @@ fn value(node: &Node<'_>) -> Value {
         Kind::Text(text) => match (text.parse::<i64>(), text.parse::<bool>()) {
             (Ok(number), _) => number.into(),
             (_, Ok(truth)) => truth.into(),
-            _ => text.as_ref().into(),
+            _ => decimal(text).map_or_else(|| text.as_ref().into(), Value::from),
         },
         Kind::List(items) => items.iter().map(value).collect(),
         Kind::Map(entries) => {
@@ -101,6 +101,13 @@ fn value(node: &Node<'_>) -> Value {
         }
         Kind::Empty | Kind::Streamed => Value::Null,
     }
+}
+
+/// A number such as `1.2`.
+fn decimal(text: &str) -> Option<f64> {
+    let (whole, part) = text.split_once('.')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits(whole) && digits(part))
 }
 
 /// What holds for every value of a shape.
@@ -113,6 +120,7 @@ fn of(shape: &Shape) -> Map<String, Value> {
             types.extend(matches(pattern, "true").then_some("boolean"));
             json!({ "type": types, "pattern": format!("{pattern}|{VARIABLE}") })
         }
+        Shape::Path => return self::of(&Shape::Word(shape::FILE)),
         Shape::Literal(pattern) => json!({ "type": "string", "pattern": pattern }),
         Shape::Text => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Number(least, most) => json!({ "anyOf": [

@@ -5,8 +5,10 @@ use super::node::{Kind, Node};
 use super::reading::Reading;
 use super::section::key_text;
 use super::shape::{self, Shape};
-use super::{Diagnostic, Document, Spanned, suggest};
+use super::{AuthorityConfig, Diagnostic, Document, Print, Spanned, suggest};
+use crate::acme::ExternalAccount;
 use crate::value::{Complaint, Secret};
+use std::collections::HashMap;
 use std::fmt;
 
 pub(super) const SECRET: Form<Spanned<Secret>> = Form {
@@ -14,7 +16,7 @@ pub(super) const SECRET: Form<Spanned<Secret>> = Form {
     example: "{ file: /run/secrets/admin_token }",
     shape: Shape::OneKey(&[("file", Shape::Word(shape::FILE)), ("env", Shape::Literal("^[A-Za-z_][A-Za-z0-9_]*$"))]),
     read: |node, reading| {
-        const HINT: &str = "write `{ file: /run/secrets/admin_token }` or `{ env: ADMIN_TOKEN }`";
+        const HINT: &str = "write where it is: `{ file: /run/secrets/NAME }` or `{ env: NAME }`";
         let Kind::Map(entries) = &node.kind else {
             // Whatever stands here may be the secret: it is not repeated.
             reading
@@ -77,6 +79,8 @@ fn env(node: &Node<'_>, reading: &Reading<'_>) -> Option<String> {
 pub struct Secrets {
     /// What clients of the admin address must present.
     pub admin_token: Option<Box<str>>,
+    /// The keys of external accounts, by the names of their authorities.
+    pub account_keys: HashMap<Box<str>, Box<str>>,
 }
 
 /// Shows nothing of them.
@@ -86,28 +90,66 @@ impl fmt::Debug for Secrets {
     }
 }
 
-impl Secrets {
-    /// Reads every secret; complaints go to its place in the document.
-    pub(super) fn read(document: &Document, reading: &Reading<'_>) -> Self {
-        let token = document.admin.as_ref().and_then(|admin| admin.token.as_ref());
-        Secrets { admin_token: token.and_then(|token| secret(token, reading)) }
+impl Document {
+    /// Where its secrets are kept.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Spanned<Secret>> {
+        let token = self.admin.iter().filter_map(|admin| admin.token.as_ref());
+        let accounts = self.acme.iter().filter_map(|(_, authority)| authority.external_account.as_ref());
+        token.chain(accounts.map(|account| &account.key))
     }
 }
 
-fn secret(secret: &Spanned<Secret>, reading: &Reading<'_>) -> Option<Box<str>> {
-    let read = secret.read().and_then(|text| match text.bytes().all(|b| b.is_ascii_graphic()) {
-        true => Ok(text),
-        false => Err(format!("{} holds what no header can carry: blanks, line breaks or other odd letters", **secret)),
-    });
-    read.map_err(|why| {
-        let hint = match &**secret {
-            Secret::File(_) => {
-                "the user that runs the gateway must be able to read it; a path that does not start with \
-                                `/` counts from the current directory"
-            }
-            Secret::Env(_) => "set it where the gateway is started",
+impl Secrets {
+    /// What the files of secrets say, so that their change is noticed.
+    pub(super) fn prints(document: &Document) -> Vec<Print> {
+        let files = document.secrets().filter_map(|secret| match &secret.value {
+            Secret::File(path) => Some(path),
+            Secret::Env(_) => None,
+        });
+        files.map(|path| Print::of_secret(path)).collect()
+    }
+
+    /// Reads every secret; complaints go to its place in the document.
+    pub(super) fn read(document: &Document, reading: &Reading<'_>) -> Self {
+        let token = document.admin.as_ref().and_then(|admin| admin.token.as_ref());
+        let account = |(name, authority): (&str, &AuthorityConfig)| {
+            let key = &authority.external_account.as_ref()?.key;
+            Some((name.into(), account_key(key, reading)?))
         };
-        reading.tell(Diagnostic::error(secret.at, why).hint(hint));
-    })
-    .ok()
+        Secrets {
+            admin_token: token.and_then(|token| secret(token, reading)),
+            account_keys: document.acme.iter().filter_map(account).collect(),
+        }
+    }
+}
+
+/// The key of an external account, which is told as wrong where it cannot be one.
+fn account_key(key: &Spanned<Secret>, reading: &Reading<'_>) -> Option<Box<str>> {
+    let text = secret(key, reading)?;
+    if ExternalAccount::read("", &text).is_none() {
+        reading.tell(
+            Diagnostic::error(key.at, format!("{} holds no key in base64url", **key))
+                .hint("copy it as the authority gave it to you: letters, digits, `-` and `_`"),
+        );
+        return None;
+    }
+    Some(text)
+}
+
+fn secret(secret: &Spanned<Secret>, reading: &Reading<'_>) -> Option<Box<str>> {
+    let tell = |why: String, hint: &str| reading.tell(Diagnostic::error(secret.at, why).hint(hint));
+    let hint = match &**secret {
+        Secret::File(_) => {
+            "the user that runs the gateway must be able to read it; a path that does not start with `/` counts from \
+             the current directory"
+        }
+        Secret::Env(_) => "set it where the gateway is started",
+    };
+    let text = secret.read().map_err(|why| tell(why, hint)).ok()?;
+    if text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(text);
+    }
+    let why = format!("{} holds what is no part of a secret: blanks, line breaks or other odd letters", **secret);
+    tell(why, "it holds the secret alone, on one line");
+    None
 }

@@ -9,6 +9,8 @@ pub enum Shape {
     Word(&'static str),
     /// The same, where no variable may stand.
     Literal(&'static str),
+    /// A path to a file, which counts from the directory of the file in which it is written.
+    Path,
     /// Any text.
     Text,
     /// A whole number within these bounds.

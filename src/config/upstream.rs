@@ -7,7 +7,7 @@ use super::node::{Kind, Node};
 use super::pool;
 use super::section::Sectioned;
 use super::shape::{self, Shape};
-use super::{ActiveConfig, Balance, Diagnostic, PassiveConfig, Spanned, advice};
+use super::{ActiveConfig, Balance, Diagnostic, PassiveConfig, Spanned, UpstreamTlsConfig, advice};
 use crate::value::{Complaint, EndpointAddress, is_token};
 use std::time::Duration;
 
@@ -40,8 +40,10 @@ section! { "an upstream",
         "wait" => wait: Option<WaitConfig>, optional_section(WaitConfig);
         /// Keeps each client on the endpoint that answered it first, as long as that one is up. Off unless written.
         "sticky" => sticky: Option<StickyConfig>, optional_section(StickyConfig);
+        /// TLS to the endpoints, `{}` with the defaults. Off unless written: they are spoken to in plain text, whatever their port.
+        "tls" => tls: Option<UpstreamTlsConfig>, optional_section(UpstreamTlsConfig);
     }
-    later ["discover", "tls"]
+    later ["discover"]
     checked by pool::check
 }
 

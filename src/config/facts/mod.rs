@@ -22,6 +22,8 @@ macro_rules! fact {
     };
 }
 
+mod secured;
+
 /// The facts of a route. What it inherits is among them.
 pub fn route(route: &RouteConfig, defaults: &DefaultsConfig, out: Sink<'_>) {
     let RouteConfig {
@@ -172,7 +174,7 @@ fn retries(config: &RetriesConfig, out: Sink<'_>) {
 
 /// The facts of an upstream.
 pub fn upstream(upstream: &UpstreamConfig, out: Sink<'_>) {
-    let UpstreamConfig { balance, endpoints, protocol, keepalive, passive, active, slow_start, wait, sticky } =
+    let UpstreamConfig { balance, endpoints, protocol, keepalive, passive, active, slow_start, wait, sticky, tls } =
         upstream;
     match balance {
         Balance::Hash(key) => fact!(out, "balance", format_args!("{{ hash: {key} }}")),
@@ -216,11 +218,14 @@ pub fn upstream(upstream: &UpstreamConfig, out: Sink<'_>) {
     if let Some(StickyConfig { cookie }) = sticky {
         fact!(out, "sticky.cookie", cookie);
     }
+    if let Some(tls) = tls {
+        secured::upstream(tls, out);
+    }
 }
 
 /// The facts of a listener.
 pub fn listener(listener: &ListenerConfig, out: Sink<'_>) {
-    let ListenerConfig { address, protocols, keepalive, limits } = listener;
+    let ListenerConfig { address, protocols, keepalive, limits, tls, redirect_to_https } = listener;
     fact!(out, "address", address.value);
     fact!(out, "protocols", list(protocols.iter().map(|protocol| word(protocol))));
     let ClientKeepaliveConfig { timeout, requests } = keepalive;
@@ -242,6 +247,12 @@ pub fn listener(listener: &ListenerConfig, out: Sink<'_>) {
     fact!(out, "limits.body_timeout", display_duration(*body_timeout));
     fact!(out, "limits.body_min_rate", body_min_rate);
     fact!(out, "limits.send_timeout", display_duration(*send_timeout));
+    if let Some(tls) = tls {
+        secured::listener(tls, out);
+    }
+    if *redirect_to_https {
+        fact!(out, "redirect_to_https", redirect_to_https);
+    }
 }
 
 /// The facts of all but routes, upstreams and listeners. `defaults` are facts of the routes.
@@ -256,6 +267,7 @@ pub fn settings(document: &Document, out: Sink<'_>) {
         readiness_delay,
         defaults: _,
         upstreams: _,
+        acme,
         routes: _,
         admin,
         observability,
@@ -267,6 +279,9 @@ pub fn settings(document: &Document, out: Sink<'_>) {
     fact!(out, "trusted_proxies", list(trusted_proxies));
     fact!(out, "shutdown_timeout", display_duration(*shutdown_timeout));
     fact!(out, "readiness_delay", display_duration(*readiness_delay));
+    for (name, authority) in acme.iter() {
+        secured::authority(name, authority, out);
+    }
     if let Some(AdminConfig { address, token, metrics_open }) = admin {
         fact!(out, "admin.address", address.value);
         if let Some(token) = token {
