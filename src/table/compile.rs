@@ -1,21 +1,24 @@
 //! From the document to the table. What the table before had counted and measured lives on in the new one.
 
 use super::index::{Host, RouteIndex};
-use super::listeners::{Listeners, Routes, compile_listeners};
-use super::number::{Exhausted, Numbers};
+use super::listeners::{Listeners, Routes, compile_listeners, https_port};
+use super::number::Numbers;
+use super::own;
 use super::plant::RouteIndexBuilder;
 use super::split::Weights;
 use super::words::{Words, WordsBuilder};
 use super::{
-    Action, Answer, Conditions, Outline, Retries, Route, Rules, Split, Table, Timeouts, Upstream, policies, pools,
+    Action, Answer, Conditions, Outline, OwnRoutes, Retries, Route, Rules, Split, Table, Timeouts, Unbuildable,
+    Upstream, policies, pools,
 };
 use crate::config::rank::rank;
 use crate::config::{
-    ActionConfig, Document, RequestConfig, RespondConfig, RetriesConfig, RetryOn, RouteConfig, SplitChoice,
+    ActionConfig, Document, Material, RequestConfig, RespondConfig, RetriesConfig, RetryOn, RouteConfig, SplitChoice,
     TimeoutsConfig,
 };
 use crate::http::clock::{Moment, Span};
 use crate::telemetry::RouteStats;
+use crate::tls::Challenges;
 use crate::upstream::idle::Slots;
 use crate::value::{HostPattern, Limit};
 use std::collections::HashMap;
@@ -28,6 +31,8 @@ pub struct Parts {
     pub workers: usize,
     pub slots: Arc<Slots>,
     pub numbers: Arc<Numbers>,
+    /// The proofs that authorities may ask for.
+    pub challenges: Arc<Challenges>,
     /// What [`Moment`]s count from.
     pub start: Instant,
 }
@@ -38,16 +43,21 @@ impl Parts {
     }
 }
 
-/// Compiles a checked document. Endpoints, routes, upstreams and listeners that `before` has too keep their counts. It fails, and has then
-/// changed nothing, when so many removed listeners are in use that there is no number for a new one.
-pub fn compile(document: &Document, parts: &Parts, before: Option<&Table>) -> Result<Table, Exhausted> {
-    let Listeners { current, retired, numbered, indexes } = compile_listeners(document, parts, before)?;
+/// Compiles a checked document with what its files hold. Endpoints, routes, upstreams and listeners that `before` has too keep their
+/// counts. When it fails it has changed nothing.
+pub fn compile(
+    document: &Document,
+    material: &Material,
+    parts: &Parts,
+    before: Option<&Table>,
+) -> Result<Table, Unbuildable> {
+    let Listeners { current, retired, numbered, indexes } = compile_listeners(document, material, parts, before)?;
     let known: HashMap<&str, &Arc<Upstream>> =
         before.iter().flat_map(|t| t.upstreams.iter()).map(|u| (&*u.pool.name, u)).collect();
     let upstreams: Box<[Arc<Upstream>]> = document
         .upstreams
         .iter()
-        .map(|(name, config)| Arc::new(pools::upstream(name, config, parts, known.get(name).copied())))
+        .map(|(name, config)| Arc::new(pools::upstream(name, config, material, parts, known.get(name).copied())))
         .collect();
     let counted: HashMap<&str, &RouteStats> =
         before.iter().flat_map(|t| t.routes.iter()).map(|r| (r.name(), &r.stats)).collect();
@@ -70,10 +80,7 @@ pub fn compile(document: &Document, parts: &Parts, before: Option<&Table>) -> Re
             route(words, config, document, &upstreams, stats, &mut shared)
         })
         .collect();
-    let unmatched = match before {
-        Some(table) => Arc::clone(&table.unmatched),
-        None => Arc::new(unmatched(document, parts)),
-    };
+    let own = own_routes(document, parts, before);
     let trusted_proxies = document.trusted_proxies.iter().cloned().collect();
     Ok(Table {
         listeners: current,
@@ -82,7 +89,7 @@ pub fn compile(document: &Document, parts: &Parts, before: Option<&Table>) -> Re
         routes,
         upstreams,
         trusted_proxies,
-        unmatched,
+        own,
         outline: Outline::of(document),
         indexes,
     })
@@ -155,15 +162,15 @@ fn rules(config: &RulesConfig) -> Rules {
     }
 }
 
-fn unmatched(document: &Document, parts: &Parts) -> Route {
-    let rules = Rules {
+fn own_routes(document: &Document, parts: &Parts, before: Option<&Table>) -> OwnRoutes {
+    let rules = |max_body| Rules {
         timeouts: timeouts(&document.defaults.timeouts),
         retries: retries(&document.defaults.retries),
-        max_body: 0,
+        max_body,
         websocket: false,
     };
-    let stats = RouteStats::new(parts.workers);
-    Route::new(Words::alone("_none"), Action::Nothing, Arc::new(rules), stats)
+    let stats = || RouteStats::new(parts.workers);
+    OwnRoutes::new(rules, https_port(document), &parts.challenges, stats, before)
 }
 
 fn timeouts(config: &TimeoutsConfig) -> Timeouts {
@@ -191,9 +198,10 @@ fn answer(config: &RespondConfig) -> Answer {
     Answer { status: config.status, lines: lines.into(), body: config.body[..].into() }
 }
 
-/// Finds the routes that a listener has.
-pub(super) fn index(document: &Document, routes: Routes<'_>) -> RouteIndex {
+/// Finds the routes that a listener has. Authorities may ask it whether one of the hosts of `proofs` is ours.
+pub(super) fn index(document: &Document, routes: Routes<'_>, proofs: &[HostPattern]) -> RouteIndex {
     let wanted = |route: &RouteConfig| match (&route.listeners, routes) {
+        (_, Routes::Https) => false,
         (None, _) | (_, Routes::All) => true,
         (Some(names), Routes::Of(name)) => names.iter().any(|n| *n.value == *name),
         (Some(_), Routes::OfNobody) => false,
@@ -203,6 +211,10 @@ pub(super) fn index(document: &Document, routes: Routes<'_>) -> RouteIndex {
     // patterns that are alike are asked in the order in which they are added
     wanted.sort_by(|(_, a), (_, b)| rank(a, b));
     let mut builder = RouteIndexBuilder::default();
+    own::add_proofs(&mut builder, proofs);
+    if routes == Routes::Https {
+        own::add_https(&mut builder);
+    }
     for (id, route) in wanted {
         let host = match &route.matches.host {
             None => Host::Any,

@@ -3,9 +3,12 @@
 use crate::config::MatchConfig;
 use crate::config::rank::takes;
 use crate::http::field::is_claim;
+use crate::http::method::Method;
 use crate::http::request::RequestHead;
+use crate::tls::Challenges;
 use crate::value::{FieldName, FieldPattern};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The demands. A route without any has none of these.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub struct Conditions {
     methods: Option<Box<[Box<str>]>>,
     headers: Box<[(FieldName, FieldPattern)]>,
     query: Box<[(Box<str>, FieldPattern)]>,
+    /// The path asks for a proof that is there.
+    proof: Option<Arc<Challenges>>,
 }
 
 /// What of its demands a request fails first.
@@ -23,6 +28,7 @@ pub enum Unmet<'c> {
     Method,
     Header(&'c FieldName),
     Query(&'c str),
+    Proof,
 }
 
 impl Conditions {
@@ -30,12 +36,27 @@ impl Conditions {
     pub fn of(matches: &MatchConfig) -> Option<Box<Conditions>> {
         let MatchConfig { host: _, path: _, methods, headers, query } = matches;
         let any = methods.is_some() || !headers.is_empty() || !query.is_empty();
-        any.then(|| Box::new(Conditions { methods: methods.clone(), headers: headers.clone(), query: query.clone() }))
+        any.then(|| {
+            let (methods, headers, query) = (methods.clone(), headers.clone(), query.clone());
+            Box::new(Conditions { methods, headers, query, proof: None })
+        })
+    }
+
+    /// The demand that a request asks for one of these proofs. What asks for another one is for the routes.
+    pub(super) fn of_proofs(challenges: &Arc<Challenges>) -> Box<Conditions> {
+        let proof = Some(Arc::clone(challenges));
+        Box::new(Conditions { methods: None, headers: Box::default(), query: Box::default(), proof })
     }
 
     /// Whether a request meets them. Who the client is said to be counts only where the peer is `trusted` to say so.
     pub fn check(&self, head: &RequestHead<'_, '_>, trusted: bool) -> Result<(), Unmet<'_>> {
-        let Conditions { methods, headers, query } = self;
+        let Conditions { methods, headers, query, proof } = self;
+        if let Some(challenges) = proof {
+            return match challenges.answer_to(head.target.path()) {
+                Some(_) if matches!(head.method, Method::Get | Method::Head) => Ok(()),
+                _ => Err(Unmet::Proof),
+            };
+        }
         for (name, pattern) in headers {
             if !header(head, name, trusted).is_some_and(|value| pattern.matches(&value)) {
                 return Err(Unmet::Header(name));

@@ -20,6 +20,8 @@ pub struct Changes {
     pub endpoints: Vec<(Box<str>, Names)>,
     /// Other keys that differ.
     pub settings: Vec<Box<str>>,
+    /// Files that both name, such as certificates, and that say something else now.
+    pub files: Vec<Box<str>>,
     /// What that does to connections.
     pub effects: Effects,
 }
@@ -57,8 +59,7 @@ impl Changes {
 
     /// What a reload from `old` to `new` would say.
     pub fn between_documents(old: &Loaded, new: &Loaded) -> Changes {
-        let outline =
-            |loaded: &Loaded| Outline { variables: loaded.variables.clone(), ..Outline::of(&loaded.document) };
+        let outline = |loaded: &Loaded| Outline::of(&loaded.document).with(&loaded.prints, &loaded.variables);
         let names = |loaded: &Loaded| loaded.document.routes.iter().map(|r| r.name().into_owned()).collect::<Vec<_>>();
         let ((old, olds), (new, news)) = ((outline(old), names(old)), (outline(new), names(new)));
         Changes::of((named(&olds, &old), &old), (named(&news, &new), &new))
@@ -75,6 +76,7 @@ impl Changes {
             listeners: Names::between(listeners(&old.listeners), listeners(&new.listeners)),
             endpoints: endpoints(&old.upstreams, &new.upstreams),
             settings: [changed, added, removed].concat(),
+            files: Names::between(marked(&old.files), marked(&new.files)).changed,
             effects: Effects::between(old, new),
         };
         let Changes { routes, endpoints, .. } = &mut changes;
@@ -85,9 +87,13 @@ impl Changes {
     }
 
     pub fn is_empty(&self) -> bool {
-        let Changes { routes, upstreams, listeners, endpoints, settings, effects } = self;
+        let Changes { routes, upstreams, listeners, endpoints, settings, files, effects } = self;
         let names = [routes, upstreams, listeners];
-        names.iter().all(|names| names.is_empty()) && endpoints.is_empty() && settings.is_empty() && effects.is_empty()
+        let others = [settings, files];
+        names.iter().all(|names| names.is_empty())
+            && endpoints.is_empty()
+            && others.iter().all(|others| others.is_empty())
+            && effects.is_empty()
     }
 }
 
@@ -157,7 +163,7 @@ impl Names {
 /// One line of bounded length, the same in the log, the status, the API and `wharf diff`: `routes +2 -1 (added: a, b; removed: c)`.
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Changes { routes, upstreams, listeners, endpoints, settings, effects } = self;
+        let Changes { routes, upstreams, listeners, endpoints, settings, files, effects } = self;
         if self.is_empty() {
             return f.write_str("nothing changed");
         }
@@ -185,6 +191,10 @@ impl fmt::Display for Changes {
         }
         if !settings.is_empty() {
             write!(f, "{separator}{}", some(settings))?;
+            separator = ", ";
+        }
+        if !files.is_empty() {
+            write!(f, "{separator}files: {}", some(files))?;
             separator = ", ";
         }
         if !effects.is_empty() {
@@ -254,6 +264,7 @@ mod tests {
         let name = |i: usize| Box::from(format!("{}{i}", "n".repeat(190)));
         let many = || Names { added: (0..500).map(name).collect(), ..Names::default() };
         let changes = Changes {
+            files: Default::default(),
             routes: many(),
             upstreams: many(),
             listeners: many(),

@@ -3,7 +3,9 @@
 use super::number::Number;
 use crate::http::HeadLimits;
 use crate::http::clock::Span;
+use crate::policy::Hsts;
 use crate::telemetry::ListenerStats;
+use crate::tls::ServerTls;
 use crate::value::ListenAddress;
 use std::sync::Arc;
 
@@ -15,10 +17,30 @@ pub struct Listener {
     pub address: ListenAddress,
     /// How its clients came in, as the header lines that tell upstreams.
     pub arrival: Box<[u8]>,
+    /// Its clients speak TLS. A listener that begins or ceases to is another one, so that this holds for each of its connections.
+    pub secure: bool,
+    /// It is removed, and the listener in its place demands of clients what those of this one did not prove: none of them is served.
+    pub surpassed: bool,
+    /// The files of the certificates that it presents, each at its place among them; nothing for an ordered one.
+    pub files: Box<[Box<str>]>,
+    /// It sends every request to HTTPS.
+    pub redirects: bool,
+    /// What it promises in each answer.
+    pub hsts: Option<Arc<Hsts>>,
     pub limits: ClientLimits,
+    /// `None` in plain text.
+    pub tls: Option<Box<ListenerTls>>,
     pub stats: Arc<ListenerStats>,
     /// The place of its routes among the table's indexes.
     pub(super) index: usize,
+}
+
+/// What a listener speaks TLS with, and for how long.
+#[derive(Clone, Debug)]
+pub struct ListenerTls {
+    pub server: Arc<ServerTls>,
+    /// Longest time from the connection to the end of the handshake.
+    pub handshake_timeout: Span,
 }
 
 /// What one client of a listener may take.

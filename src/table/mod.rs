@@ -15,17 +15,20 @@ mod more;
 mod named;
 pub mod number;
 mod outline;
+mod own;
 mod paths;
 mod plant;
 mod policies;
 mod pools;
 mod readings;
 pub mod route;
+mod secure;
 mod segments;
 mod shape;
 mod split;
 #[cfg(test)]
 mod tests;
+mod unbuildable;
 mod words;
 
 pub use crate::http::spelling::Malformed;
@@ -34,17 +37,20 @@ pub use diff::{Changes, Detailed, Names};
 pub use effects::Effects;
 pub use history::{Attempt, History, Outcome, Refusal, Standing, Why};
 pub use index::{Disagreement, Found, Host, RouteIndex};
-pub use listener::{ClientLimits, Listener};
+pub use listener::{ClientLimits, Listener, ListenerTls};
 pub use live::LiveTable;
 pub use number::{Exhausted, Number, Numbers};
 pub use outline::Outline;
+pub use own::{HTTPS, OwnRoutes, PROOFS, UNMATCHED};
 pub use plant::RouteIndexBuilder;
 pub use readings::canonical;
 pub use route::{Action, Answer, Retries, Route, Rules, Timeouts};
 pub use split::Split;
+pub use unbuildable::Unbuildable;
 
 use crate::http::request::RequestHead;
 use crate::telemetry::UpstreamStats;
+use crate::tls::{Ordered, Presented};
 use crate::upstream::Pool;
 use crate::upstream::probe::Check;
 use crate::value::Cidr;
@@ -64,8 +70,8 @@ pub struct Table {
     pub routes: Box<[Route]>,
     pub upstreams: Box<[Arc<Upstream>]>,
     pub trusted_proxies: Box<[Cidr]>,
-    /// What requests without a route are counted under.
-    pub unmatched: Arc<Route>,
+    /// What requests are counted under that no route of the document takes.
+    pub own: OwnRoutes,
     /// All listeners, each at its number.
     numbered: Box<[Option<Arc<Listener>>]>,
     /// What it was made from.
@@ -104,6 +110,20 @@ impl Table {
     /// The listeners of the document, then the removed ones that are in use.
     pub fn all_listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.iter().chain(&self.retired)
+    }
+
+    /// The certificates that authorities issue on order, each once.
+    pub fn orders(&self) -> Vec<Arc<Ordered>> {
+        let mut orders: Vec<Arc<Ordered>> = Vec::new();
+        let presented = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        for presented in presented.flat_map(|tls| &tls.server.terms.certificates) {
+            if let Presented::Ordered(order) = presented
+                && !orders.iter().any(|known| Arc::ptr_eq(known, order))
+            {
+                orders.push(Arc::clone(order));
+            }
+        }
+        orders
     }
 
     /// The route of a request that came in by `listener` for `host` (lower case, without port and final dot).
@@ -159,9 +179,21 @@ impl Table {
         self.indexes.get(listener.index)?.disagreement(host, head.target.path(), accepts)
     }
 
-    /// The route at `place`; what has no route is [`Table::unmatched`].
+    /// Whether it can serve; if not, why. What only this machine lacks is no matter for who merely reads the document.
+    pub fn sound(&self) -> Result<(), String> {
+        let tls = self.upstreams.iter().filter_map(|u| u.pool.rules.tls.as_ref().map(|tls| (&u.pool.name, tls)));
+        match tls.filter_map(|(name, tls)| tls.flaw().map(|flaw| (name, flaw))).next() {
+            Some((name, flaw)) => Err(format!("no TLS with the endpoints of `{name}`: {flaw}")),
+            None => Ok(()),
+        }
+    }
+
+    /// The route at `place`, which may be one of the gateway's own.
     pub fn route(&self, place: u32) -> &Route {
-        self.routes.get(place as usize).unwrap_or(&self.unmatched)
+        match self.routes.get(place as usize) {
+            Some(route) => route,
+            None => self.own.at(place),
+        }
     }
 
     /// May `peer` say who its client is?

@@ -1,9 +1,9 @@
 //! What a table was made from, as far as it takes to tell later what changed: a mark for each thing, which differs when what it stands
 //! for does.
 
-use crate::config::{Document, ListenerConfig, UpstreamConfig, Variables, facts};
+use crate::config::{Document, ListenerConfig, Print, UpstreamConfig, Variables, facts};
 use std::fmt::{self, Arguments, Write};
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Names, each with its mark.
 pub type Marked = Box<[(Box<str>, u64)]>;
@@ -17,6 +17,8 @@ pub struct Outline {
     pub listeners: Box<[ListenerOutline]>,
     /// Every other key that holds something.
     pub settings: Marked,
+    /// Files beside the document's own, such as certificates.
+    pub files: Marked,
     /// How names were written that came from the environment.
     pub variables: Variables,
 }
@@ -53,9 +55,21 @@ impl Outline {
             upstreams: document.upstreams.iter().map(|(name, config)| pool(name, config)).collect(),
             listeners: document.listeners.iter().map(listener).collect(),
             settings: settings.into(),
+            files: Marked::default(),
             variables: Variables::default(),
         }
     }
+
+    /// With what a load says beside the document: which files it read, and what came from the environment.
+    pub fn with(self, prints: &[Print], variables: &Variables) -> Outline {
+        Outline { files: prints.iter().map(file).collect(), variables: variables.clone(), ..self }
+    }
+}
+
+fn file(print: &Print) -> (Box<str>, u64) {
+    let mut hasher = DefaultHasher::new();
+    print.hash.hash(&mut hasher);
+    (print.path.display().to_string().into(), hasher.finish())
 }
 
 fn pool(name: &str, config: &UpstreamConfig) -> PoolOutline {

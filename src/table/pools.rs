@@ -2,8 +2,12 @@
 
 use super::compile::Parts;
 use super::{ActiveCheck, Upstream};
-use crate::config::{self, ActiveConfig, ActiveStart, EndpointConfig, Probe, UpstreamConfig};
+use crate::config::{
+    self, ActiveConfig, ActiveStart, EndpointConfig, FilePath, Material, Probe, Spanned, UpstreamConfig,
+    UpstreamTlsConfig,
+};
 use crate::telemetry::{EndpointStats, UpstreamStats};
+use crate::tls::{Authorities, ClientTerms, ClientTls};
 use crate::upstream::balance::Balance;
 use crate::upstream::count::Count;
 use crate::upstream::entry::Place;
@@ -17,7 +21,13 @@ use crate::value::EndpointAddress;
 use std::sync::Arc;
 
 /// Compiles an upstream. Endpoints that `before` has too go on as they are.
-pub fn upstream(name: &str, config: &UpstreamConfig, parts: &Parts, before: Option<&Arc<Upstream>>) -> Upstream {
+pub fn upstream(
+    name: &str,
+    config: &UpstreamConfig,
+    material: &Material,
+    parts: &Parts,
+    before: Option<&Arc<Upstream>>,
+) -> Upstream {
     let lasting = before.map_or_else(Arc::<Lasting>::default, |u| Arc::clone(&u.pool.lasting));
     let entry = |config: &EndpointConfig| {
         let address = config.address.to_string();
@@ -38,11 +48,13 @@ pub fn upstream(name: &str, config: &UpstreamConfig, parts: &Parts, before: Opti
         None => Arc::new(UpstreamStats::new(parts.workers)),
     };
     let active = config.active.as_ref().map(active);
-    let pool = Pool::new(name, listed.collect(), rules(config), Arc::clone(&lasting), parts.now());
+    let known = before.and_then(|u| u.pool.rules.tls.as_ref());
+    let tls = config.tls.as_ref().map(|config| ClientTls::new(terms(config, material), known));
+    let pool = Pool::new(name, listed.collect(), rules(config, tls), Arc::clone(&lasting), parts.now());
     Upstream { pool, stats, active }
 }
 
-fn rules(config: &UpstreamConfig) -> Rules {
+fn rules(config: &UpstreamConfig, tls: Option<Arc<ClientTls>>) -> Rules {
     let (balance, key) = match &config.balance {
         config::Balance::LeastConn => (Balance::LeastConn, None),
         config::Balance::RoundRobin => (Balance::RoundRobin, None),
@@ -68,7 +80,22 @@ fn rules(config: &UpstreamConfig) -> Rules {
             requests: kept.requests,
             max_age: kept.max_age.into(),
         },
+        tls,
         starts_down: config.active.as_ref().is_some_and(|active| active.start == ActiveStart::Down),
+    }
+}
+
+/// The terms of an upstream's TLS. Where a file was not read there is no authority in its place: nobody is believed.
+fn terms(config: &UpstreamTlsConfig, material: &Material) -> ClientTerms {
+    let UpstreamTlsConfig { sni, ca, cert: _, key: _, verify, min_version } = config;
+    let nobody = || Arc::new(Authorities { roots: Arc::new(rustls::RootCertStore::empty()), print: [0; 32] });
+    let believed = |file: &Spanned<FilePath>| material.authorities(file).cloned().unwrap_or_else(nobody);
+    ClientTerms {
+        min_version: *min_version,
+        sni: sni.as_ref().map(|name| name.value.clone()),
+        authorities: ca.as_ref().map(believed),
+        certificate: material.client_certificate(config).cloned(),
+        verify: *verify,
     }
 }
 

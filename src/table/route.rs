@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::http::clock::Span;
 use crate::policy::Policies;
 use crate::telemetry::RouteStats;
+use crate::tls::Challenges;
 use crate::value::Template;
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ pub enum Action {
         status: u16,
     },
     Respond(Box<Answer>),
+    /// Proves to an authority that a host is ours.
+    Challenge(Arc<Challenges>),
     /// No route matched: 404.
     Nothing,
 }
@@ -80,7 +83,7 @@ impl Route {
         match &self.action {
             Action::Forward(upstream) => Some(upstream),
             Action::Split(split) => split.side(side),
-            Action::Redirect { .. } | Action::Respond(_) | Action::Nothing => None,
+            Action::Redirect { .. } | Action::Respond(_) | Action::Challenge(_) | Action::Nothing => None,
         }
     }
 }
@@ -107,7 +110,7 @@ impl Retries {
     /// Whether this failure is one to try again after.
     pub fn covers(&self, failure: Failure) -> bool {
         match failure {
-            Failure::ConnectRefused | Failure::UpstreamReset => self.error,
+            Failure::ConnectRefused | Failure::UpstreamTls | Failure::UpstreamReset => self.error,
             Failure::ConnectTimeout | Failure::UpstreamTimeout => self.timeout,
             Failure::BadResponse => self.invalid_header,
             _ => false,

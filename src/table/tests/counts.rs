@@ -148,16 +148,25 @@ struct World {
 
 impl World {
     fn new(pools: &[Option<Written>]) -> World {
-        let parts = Parts { workers: 1, slots: Arc::default(), numbers: Arc::default(), start: Instant::now() };
+        let parts = Parts {
+            workers: 1,
+            slots: Arc::default(),
+            numbers: Arc::default(),
+            challenges: Arc::default(),
+            start: Instant::now(),
+        };
         let document = config::parse("t", &text(pools)).unwrap_or_else(|report| panic!("{}", report.render(false)));
-        let live = LiveTable::new(compile(&document, &parts, None).expect("a number for its listener"));
+        let live = LiveTable::new(
+            compile(&document, &config::Material::default(), &parts, None).expect("a number for its listener"),
+        );
         let tables = vec![live.load()];
         World { parts, live, tables, open: vec![], line: vec![], seen: vec![], lasting: vec![], now: 1_000_000_000 }
     }
 
     fn compile(&self, pools: &[Option<Written>]) -> Table {
         let document = config::parse("t", &text(pools)).unwrap_or_else(|report| panic!("{}", report.render(false)));
-        compile(&document, &self.parts, Some(&self.live.load())).expect("a number for its listener")
+        compile(&document, &config::Material::default(), &self.parts, Some(&self.live.load()))
+            .expect("a number for its listener")
     }
 
     fn pick(&mut self, table: &Arc<Table>, pool: usize, tried: Tried) -> bool {
