@@ -2,8 +2,8 @@
 
 use super::connect::{Active, Connector, Refusal};
 use super::dispatch::Errand;
-use super::receive::{Course, Request};
 use super::relay::{Bounds, Outbound, Outcome, Relay};
+use super::request::{Course, Request};
 use crate::failure::Failure;
 use crate::http::clock::{Moment, Span};
 use crate::http::transport::Downstream;
@@ -133,6 +133,15 @@ impl Step<'_> {
                 exchange.status = status;
                 exchange.failure = Some(failure);
                 return Ok(Attempt::Done { keep: false });
+            }
+            // in TLS 1.3 an endpoint may refuse the gateway's certificate, or that there is none, only now: it has taken nothing
+            if failure == Failure::UpstreamReset
+                && !heard
+                && let Some(why) = connection.stream.refused()
+            {
+                let refused = Refusal::Endpoint(self.connector.untrusted(client.now(), why));
+                let setback = self.refused(refused, asked, client.now());
+                return Err(if replayable { setback } else { Setback::Final(Failure::UpstreamTls) });
             }
             let safe = sent == 0 || exchange.method.is_idempotent() || retries.non_idempotent;
             // a kept connection that the endpoint closed meanwhile: nobody's failure, and tried again where that is safe

@@ -6,7 +6,8 @@ use crate::failure::Failure;
 use crate::http::clock::{Moment, Span};
 use crate::http::transport::Downstream;
 use crate::telemetry::{ConnectionState, UpstreamStats};
-use crate::upstream::{Connection, Endpoint, IdleConnection};
+use crate::tls::Refused;
+use crate::upstream::{Connection, Endpoint, IdleConnection, Wire};
 use rustix::io::Errno;
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -46,6 +47,12 @@ pub enum Refusal {
     Other(Failure),
 }
 
+/// Why a connection was not made.
+enum Unopened {
+    Unreachable(std::io::Error),
+    Refused(Refused),
+}
+
 /// Where connections come from in one attempt.
 #[derive(Clone, Copy)]
 pub struct Connector<'a> {
@@ -56,8 +63,9 @@ pub struct Connector<'a> {
 impl Connector<'_> {
     /// A kept connection: for a request that may not be sent twice only one that is surely alive.
     pub async fn take_kept(&self, now: Moment, repeatable: bool) -> Option<IdleConnection> {
+        let mark = self.errand.upstream.pool.mark();
         let take = |cx: &mut std::task::Context<'_>| {
-            Poll::Ready(self.errand.worker.idle.borrow_mut().take(self.endpoint, now, !repeatable, cx))
+            Poll::Ready(self.errand.worker.idle.borrow_mut().take(self.endpoint, now, !repeatable, mark, cx))
         };
         let kept = poll_fn(take).await?;
         self.errand.upstream.stats.reused(self.errand.worker.number);
@@ -73,12 +81,18 @@ impl Connector<'_> {
     ) -> Result<IdleConnection, Refusal> {
         let began = client.now();
         let until = (began + self.errand.timeouts.connect).min(self.errand.deadline);
-        let starved = Cell::new(false);
+        let (starved, greeted) = (Cell::new(false), Cell::new(false));
         let mut opening = std::pin::pin!(async {
             loop {
-                match Connection::open(&self.endpoint.target).await {
-                    Ok(opened) if self.errand.worker.reserve.leaves_some(&opened) => break Ok(opened),
-                    Err(e) if !is_out_of_descriptors(&e) => break Err(e),
+                match Wire::open(&self.endpoint.target).await {
+                    Ok(wire) if self.errand.worker.reserve.leaves_some(&wire) => {
+                        let Some(tls) = &self.errand.upstream.pool.rules.tls else {
+                            break Ok(Connection::Plain(wire));
+                        };
+                        greeted.set(true);
+                        break Connection::secure(wire, tls, self.endpoint).await.map_err(Unopened::Refused);
+                    }
+                    Err(e) if !is_out_of_descriptors(&e) => break Err(Unopened::Unreachable(e)),
                     scarce => drop(scarce),
                 }
                 starved.set(true);
@@ -88,14 +102,19 @@ impl Connector<'_> {
         });
         let opened = poll_fn(|cx| {
             if let Poll::Ready(opened) = opening.as_mut().poll(cx) {
-                return Poll::Ready(opened.map_err(|e| {
-                    self.complain(began, &e.to_string());
-                    Refusal::Endpoint(Failure::ConnectRefused)
+                return Poll::Ready(opened.map_err(|unopened| match unopened {
+                    Unopened::Unreachable(e) => {
+                        self.complain(began, &e.to_string());
+                        Refusal::Endpoint(Failure::ConnectRefused)
+                    }
+                    Unopened::Refused(why) => Refusal::Endpoint(self.untrusted(began, &why)),
                 }));
             }
             if until <= client.now() {
                 return Poll::Ready(Err(if until == self.errand.deadline {
                     Refusal::Other(Failure::RequestTimeout)
+                } else if greeted.get() {
+                    Refusal::Endpoint(self.untrusted(began, &Refused::stalled()))
                 } else if starved.get() {
                     Refusal::Other(Failure::NoEndpoint)
                 } else {
@@ -114,6 +133,15 @@ impl Connector<'_> {
         .await?;
         self.errand.upstream.stats.connected(self.errand.worker.number, client.now().since(began));
         Ok(IdleConnection { stream: opened, requests: 0, opened: began, idle_since: began })
+    }
+
+    /// There is no TLS with the endpoint. The operator is told which one that is and why, at most every ten seconds for each.
+    pub fn untrusted(&self, now: Moment, why: &Refused) -> Failure {
+        self.endpoint.entry.doubt();
+        if self.endpoint.entry.may_complain(now, COMPLAINTS) {
+            log::warn!("no TLS with endpoint {} of {}: {why}", self.endpoint, self.errand.upstream.pool.name);
+        }
+        Failure::UpstreamTls
     }
 
     /// Tells the operator which endpoint cannot be reached, at most every ten seconds for each.

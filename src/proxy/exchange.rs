@@ -7,8 +7,9 @@ use crate::http::clock::Moment;
 use crate::http::field::Class;
 use crate::http::method::Method;
 use crate::http::request::RequestHead;
+use crate::http::secured::Secured;
 use crate::table::{Route, Upstream};
-use crate::telemetry::{Finished, Record};
+use crate::telemetry::{Finished, Record, TlsRecord};
 use crate::upstream::InFlight;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -74,6 +75,30 @@ struct LogFacts {
     /// Method, host, path with query, user agent and referer, one after the other.
     text: Vec<u8>,
     ends: [usize; 5],
+    tls: Option<Box<TlsFacts>>,
+}
+
+/// What the log says of a client's TLS.
+struct TlsFacts {
+    version: &'static str,
+    cipher: &'static str,
+    server_name: Box<str>,
+    client_subject: Option<Box<str>>,
+}
+
+impl TlsFacts {
+    #[cold]
+    #[inline(never)]
+    fn of(secured: &Secured<'_>) -> Box<TlsFacts> {
+        let Secured { version, cipher, server_name, client, terms: _ } = *secured;
+        let client_subject = client.map(|client| client.subject.clone());
+        Box::new(TlsFacts { version, cipher, server_name: server_name.unwrap_or("").into(), client_subject })
+    }
+
+    fn record(&self) -> TlsRecord<'_> {
+        let TlsFacts { version, cipher, server_name, client_subject } = self;
+        TlsRecord { version, cipher, server_name, client_subject: client_subject.as_deref() }
+    }
 }
 
 impl<'w> Exchange<'w> {
@@ -141,7 +166,7 @@ impl<'w> Exchange<'w> {
     }
 
     /// Keeps what the access log wants of the head.
-    pub fn note_head(&mut self, head: &RequestHead<'_, '_>, client_ip: IpAddr) {
+    pub fn note_head(&mut self, head: &RequestHead<'_, '_>, client_ip: IpAddr, secured: Option<&Secured<'_>>) {
         if !self.worker.logs.get() {
             return;
         }
@@ -153,13 +178,15 @@ impl<'w> Exchange<'w> {
             text.extend_from_slice(part);
             text.len()
         });
-        self.facts = Some(Box::new(LogFacts { client_ip, text, ends }));
+        let tls = secured.map(TlsFacts::of);
+        self.facts = Some(Box::new(LogFacts { client_ip, text, ends, tls }));
     }
 
     /// Keeps what there is to log of a head that could not be read.
-    pub fn note_peer(&mut self, peer: &Peer) {
+    pub fn note_peer(&mut self, peer: &Peer, secured: Option<&Secured<'_>>) {
         if self.worker.logs.get() {
-            self.facts = Some(Box::new(LogFacts { client_ip: peer.ip, text: Vec::new(), ends: [0; 5] }));
+            let (text, ends, tls) = (Vec::new(), [0; 5], secured.map(TlsFacts::of));
+            self.facts = Some(Box::new(LogFacts { client_ip: peer.ip, text, ends, tls }));
         }
     }
 
@@ -179,7 +206,7 @@ impl<'w> Exchange<'w> {
             request_id: self.request_id.as_bytes(),
             client_ip: facts.client_ip,
             method: part(0),
-            scheme: "http",
+            scheme: if facts.tls.is_some() { "https" } else { "http" },
             host: part(1),
             path: part(2),
             protocol: if self.minor == 0 { "HTTP/1.0" } else { "HTTP/1.1" },
@@ -198,6 +225,7 @@ impl<'w> Exchange<'w> {
             reason: self.failure,
             user_agent: part(3),
             referer: part(4),
+            tls: facts.tls.as_deref().map(TlsFacts::record),
         });
     }
 

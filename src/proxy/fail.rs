@@ -1,7 +1,8 @@
 //! A request that is not answered as its route says: what its client is told instead.
 
 use super::answer::{ErrorAnswer, Terms};
-use super::receive::{Course, DRAIN_BYTES_MAX, Request};
+use super::receive::DRAIN_BYTES_MAX;
+use super::request::{Course, Request};
 use crate::failure::Failure;
 
 impl Request<'_> {
@@ -64,8 +65,8 @@ impl Request<'_> {
     /// Edits the answer of the gateway's own, which the message is, as the route edits every answer.
     pub fn edit_answer(&mut self) {
         let Some(extras) = &self.extras else { return };
-        if let Some((edits, lines)) = extras.edits(self.exchange.route().policies.as_deref()) {
-            edits.apply(&mut self.message, 0, lines, self.exchange.status, b"");
+        if let Some(edits) = extras.edits(self.exchange.route().policies.as_deref()) {
+            edits.apply(&mut self.message, 0, self.exchange.status, b"");
         }
     }
 }

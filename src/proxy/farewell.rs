@@ -1,6 +1,6 @@
 //! How a client's connection ends, or goes on when its request was not read to the end.
 
-use super::receive::{Course, Request};
+use super::request::{Course, Request};
 use super::wait_until;
 use super::worker::Worker;
 use crate::failure::Failure;

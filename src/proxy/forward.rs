@@ -4,7 +4,7 @@ use super::asked::{Asked, cookie_line};
 use super::attempt::{Attempt, Setback, Step};
 use super::connect::{Active, Connector};
 use super::dispatch::Errand;
-use super::receive::Request;
+use super::request::Request;
 use super::tunnel::Tunnel;
 use super::worker::Worker;
 use crate::failure::Failure;
@@ -83,7 +83,9 @@ pub async fn forward<C: Downstream>(
                 // the one tried last stays known, but is not counted any more
                 request.exchange.endpoint.iter_mut().for_each(InFlight::leave);
                 tried.add(&endpoint);
-                let sent = !matches!(failure, Failure::ConnectRefused | Failure::ConnectTimeout);
+                let unsent =
+                    matches!(failure, Failure::ConnectRefused | Failure::ConnectTimeout | Failure::UpstreamTls);
+                let sent = !unsent;
                 was_sent |= sent;
                 let other = match errand.elsewhere(attempts, sent, &tried, client.now()) {
                     Some(other) => other,

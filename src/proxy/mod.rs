@@ -1,6 +1,7 @@
 //! The life of one request, step by step: receive the head, find the route, answer or forward, finish.
 
 mod answer;
+mod arrival;
 mod asked;
 mod attempt;
 mod buffers;
@@ -13,6 +14,7 @@ mod farewell;
 mod forward;
 pub mod head;
 mod receive;
+mod request;
 pub mod rehearse;
 mod relay;
 mod respond;
@@ -31,8 +33,10 @@ use crate::http::clock::Moment;
 use crate::http::transport::Downstream;
 use crate::table::ClientLimits;
 use crate::upstream::InFlight;
-use farewell::{Farewell, drain, farewell, has_more, linger};
-use receive::{Course, Reading, Received, Request};
+pub use farewell::linger;
+use farewell::{Farewell, drain, farewell, has_more};
+use receive::{Reading, Received};
+use request::{Course, Request};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -62,14 +66,16 @@ pub async fn serve<C: Downstream>(client: &mut C, standing: &mut Standing, worke
     let mut reading =
         Reading { held: Vec::new(), fresh: false, deadline: standing.deadline.take(), served: standing.served };
     loop {
-        let mut request = match poll_fn(|cx| reading.poll(client, &peer, worker, cx)).await {
+        let mut slot = None;
+        match poll_fn(|cx| reading.poll(client, &peer, worker, &mut slot, cx)).await {
             Received::Idle => {
                 (standing.served, standing.deadline) = (reading.served, reading.deadline);
                 return After::Park;
             }
             Received::Gone => return After::Close,
-            Received::Request(request) => request,
-        };
+            Received::Request => {}
+        }
+        let Some(request) = &mut slot else { return After::Close };
         let began_with = request.exchange.in_table();
         let Some(limits) = began_with.and_then(|(s, _)| s.table.listener(peer.listener).map(|l| l.limits)) else {
             return After::Close;
@@ -78,7 +84,7 @@ pub async fn serve<C: Downstream>(client: &mut C, standing: &mut Standing, worke
         if let Course::Forward { .. } = request.course {
             let held = &mut reading.held;
             let outcome = {
-                let mut forward = pin!(forward::forward(client, &mut request, worker, &limits, held));
+                let mut forward = pin!(forward::forward(client, request, worker, &limits, held));
                 // a defect in one request must not take the others with it
                 poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| forward.as_mut().poll(cx))) {
                     Ok(poll) => poll,
@@ -97,12 +103,12 @@ pub async fn serve<C: Downstream>(client: &mut C, standing: &mut Standing, worke
             }
         }
         if let (Course::Answer, true) = (&request.course, request.exchange.status != 0) {
-            keep = answer_client(client, &mut request, worker, &limits).await;
+            keep = answer_client(client, request, worker, &limits).await;
         }
-        let farewell = farewell(&request, keep);
+        let farewell = farewell(request, keep);
         worker.buffers.give(std::mem::take(&mut request.message));
         request.exchange.over = true;
-        drop(request);
+        drop(slot);
         match farewell {
             Farewell::None => continue,
             Farewell::Reset => client.reset_on_close(),

@@ -1,22 +1,24 @@
 //! From the client's bytes to a request that knows where it goes: read the head, find the route, admit or answer.
 
 use super::answer;
+use super::arrival::Arrival;
 use super::asked::{Asked, key_of};
 use super::buffers::READ_BYTES;
 use super::client::{Client, Peer, given_request_id};
-use super::exchange::{Exchange, RequestId};
+use super::exchange::RequestId;
 use super::head::{self, Origin};
-use super::shape::{Extras, Facts, Shape};
+use super::request::{Course, Request};
+use super::shape::{Facts, Shape};
+use super::wait_until;
 use super::worker::{Snapshot, Worker};
 use crate::failure::Failure;
-use crate::http::body::{Body, Encoding};
 use crate::http::clock::Moment;
 use crate::http::framing::Framing;
 use crate::http::method::Method;
 use crate::http::request::{Expect, Parsed, RequestHead, Space};
 use crate::http::transport::Downstream;
 use crate::http::{HeadLimits, ends_in};
-use crate::table::{Action, Found, Listener, Table};
+use crate::table::{Action, Found, Listener, Table, UNMATCHED};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -24,8 +26,6 @@ use tokio::io::ReadBuf;
 
 /// A rest of a body up to this size is read and dropped, so that the connection can be kept; beyond, it is closed.
 pub const DRAIN_BYTES_MAX: u64 = 64 * 1024;
-/// No place in the table: the request is counted under `_none`.
-const UNMATCHED: u32 = u32::MAX;
 
 /// What is read between two requests of a connection.
 pub struct Reading {
@@ -40,50 +40,25 @@ pub struct Reading {
 }
 
 /// What came of reading.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a request and moved once: a box would be an allocation for each"
-)]
-pub enum Received<'w> {
+pub enum Received {
     /// Nothing to read, nothing held: the connection waits for its next request.
     Idle,
     /// The client closed.
     Gone,
-    Request(Request<'w>),
-}
-
-/// A request, ready to go up or to be answered.
-pub struct Request<'w> {
-    pub exchange: Exchange<'w>,
-    /// The message for the upstream, or the answer for the client.
-    pub message: Vec<u8>,
-    /// The request's body, as far as it is not in `message`.
-    pub body: Body,
-    pub course: Course,
-    /// `None` for nearly every request.
-    pub extras: Option<Box<Extras>>,
-    /// The client prefers JSON.
-    pub json: bool,
-}
-
-/// Where a request goes.
-pub enum Course {
-    Forward {
-        expects_continue: bool,
-    },
-    /// The message is the answer.
-    Answer,
+    /// A request, which is where the caller wanted it.
+    Request,
 }
 
 impl Reading {
-    /// Reads until a head is whole.
+    /// Reads until a head is whole, and makes a request of it in `slot`: it is large, and made where it stays.
     pub fn poll<'w, C: Downstream>(
         &mut self,
         client: &mut C,
         peer: &Peer,
         worker: &'w Worker,
+        slot: &mut Option<Request<'w>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Received<'w>> {
+    ) -> Poll<Received> {
         let snapshot = worker.snapshot();
         let Some(listener) = snapshot.table.listener(peer.listener) else {
             return Poll::Ready(Received::Gone);
@@ -100,19 +75,24 @@ impl Reading {
                     Poll::Ready(Ok(())) if !buf.filled().is_empty() => len += buf.filled().len(),
                     Poll::Ready(_) => return Poll::Ready(Received::Gone),
                     Poll::Pending if held == 0 => return Poll::Ready(Received::Idle),
-                    Poll::Pending => return self.wait(client, peer, worker, listener, &snapshot, cx),
+                    Poll::Pending => {
+                        return self
+                            .wait(client, listener, cx)
+                            .map(|()| self.give_up(client, peer, worker, listener, &snapshot, slot));
+                    }
                 }
             }
             let bytes = &scratch[..len];
             let seen = if fresh { 0 } else { held };
             if seen == 0 || ends_in(bytes, seen) || len >= listener.limits.head.size {
-                match parse(bytes, peer, worker, &snapshot, listener, self) {
-                    Some(request) => return Poll::Ready(Received::Request(request)),
-                    None => self.hold(bytes),
+                let secured = if listener.secure { client.secured() } else { None };
+                let arrival = Arrival { peer, listener, secured: secured.as_ref() };
+                parse(bytes, &arrival, worker, &snapshot, self, slot);
+                if slot.is_some() {
+                    return Poll::Ready(Received::Request);
                 }
-            } else {
-                self.hold(bytes);
             }
+            self.hold(bytes);
         }
     }
 
@@ -122,89 +102,104 @@ impl Reading {
     }
 
     /// Part of a head is there: the rest must come in time.
-    fn wait<'w, C: Downstream>(
-        &mut self,
-        client: &mut C,
+    fn wait<C: Downstream>(&mut self, client: &mut C, listener: &Listener, cx: &Context<'_>) -> Poll<()> {
+        let deadline = *self.deadline.get_or_insert_with(|| client.now() + listener.limits.header_timeout);
+        wait_until(client, deadline, cx)
+    }
+
+    /// The rest of the head did not come.
+    #[cold]
+    fn give_up<'w, C: Downstream>(
+        &self,
+        client: &C,
         peer: &Peer,
         worker: &'w Worker,
         listener: &Listener,
         snapshot: &Rc<Snapshot>,
-        cx: &Context<'_>,
-    ) -> Poll<Received<'w>> {
-        let deadline = *self.deadline.get_or_insert_with(|| client.now() + listener.limits.header_timeout);
-        if deadline <= client.now() {
-            // empty lines alone are no request that an answer could be to; some clients send one behind a body
-            if self.held.iter().all(|b| matches!(b, b'\r' | b'\n')) {
-                return Poll::Ready(Received::Gone);
-            }
-            let request = refuse(Failure::ClientTimeout, peer, worker, snapshot);
-            return Poll::Ready(Received::Request(request));
+        slot: &mut Option<Request<'w>>,
+    ) -> Received {
+        // empty lines alone are no request that an answer could be to; some clients send one behind a body
+        if self.held.iter().all(|b| matches!(b, b'\r' | b'\n')) {
+            return Received::Gone;
         }
-        client.set_deadline(deadline, cx);
-        Poll::Pending
+        let secured = client.secured();
+        let arrival = Arrival { peer, listener, secured: secured.as_ref() };
+        refuse(Failure::ClientTimeout, &arrival, worker, snapshot, slot);
+        Received::Request
     }
 }
 
-/// Parses and prepares; `None` when the head is not whole.
+/// Parses and prepares the request in `slot`; nothing is there when the head is not whole.
 #[inline(never)] // one body, with all that it calls in it, for who serves and for who rehearses
 pub(super) fn parse<'w>(
     bytes: &[u8],
-    peer: &Peer,
+    arrival: &Arrival<'_>,
     worker: &'w Worker,
     snapshot: &Rc<Snapshot>,
-    listener: &Listener,
     reading: &mut Reading,
-) -> Option<Request<'w>> {
+    slot: &mut Option<Request<'w>>,
+) {
     let mut space = Space::new();
+    let listener = arrival.listener;
     let limits: HeadLimits = listener.limits.head;
     match RequestHead::parse(bytes, &mut space, limits) {
-        Ok(Parsed::Partial) => None,
+        Ok(Parsed::Partial) => {}
         Ok(Parsed::Whole(head)) => {
             reading.served += 1;
             reading.deadline = None;
             let rest = &bytes[head.len..];
             let last = reading.served >= listener.limits.keepalive_requests || listener.limits.keepalive_timeout.0 == 0;
             let keep = head.keep_alive && !last && !worker.draining.get();
-            let (request, used) = prepare(&head, rest, keep, peer, worker, snapshot, listener);
+            let used = prepare(&head, rest, keep, arrival, worker, snapshot, slot);
             reading.held.clear();
             reading.held.extend_from_slice(&rest[used..]);
             reading.fresh = !reading.held.is_empty();
-            Some(request)
         }
         Err(failure) => {
             reading.held.clear();
-            Some(refuse(failure, peer, worker, snapshot))
+            refuse(failure, arrival, worker, snapshot, slot);
         }
     }
 }
 
 /// A head that cannot be read: answered, and the connection closed, since nobody knows where the next request begins.
-fn refuse<'w>(failure: Failure, peer: &Peer, worker: &'w Worker, snapshot: &Rc<Snapshot>) -> Request<'w> {
-    let mut exchange = Exchange::begin(worker, Rc::clone(snapshot), UNMATCHED, peer);
-    exchange.note_peer(peer);
-    exchange.request_id = RequestId::Own(worker.request_id());
-    let body = Body::new(Framing::None, Encoding::Raw);
-    let (message, course) = (worker.buffers.take(), Course::Answer);
-    let mut request = Request { exchange, message, body, course, extras: None, json: false };
+fn refuse<'w>(
+    failure: Failure,
+    arrival: &Arrival<'_>,
+    worker: &'w Worker,
+    snapshot: &Rc<Snapshot>,
+    slot: &mut Option<Request<'w>>,
+) {
+    let Arrival { peer, listener, secured } = *arrival;
+    let request = slot.insert(Request::begin(worker, snapshot, UNMATCHED, peer, Framing::None));
+    request.exchange.note_peer(peer, secured);
+    request.exchange.request_id = RequestId::Own(worker.request_id());
+    request.promise(listener);
     request.fail(failure);
-    request
 }
 
-/// Decides what becomes of a request. Returns how many bytes of `rest` belong to it.
+/// Makes the request in `slot` and decides what becomes of it. Returns how many bytes of `rest` belong to it.
 fn prepare<'w>(
     head: &RequestHead<'_, '_>,
     rest: &[u8],
-    keep: bool,
-    peer: &Peer,
+    mut keep: bool,
+    arrival: &Arrival<'_>,
     worker: &'w Worker,
     snapshot: &Rc<Snapshot>,
-    listener: &Listener,
-) -> (Request<'w>, usize) {
+    slot: &mut Option<Request<'w>>,
+) -> usize {
+    let Arrival { peer, listener, secured } = *arrival;
     let table = &snapshot.table;
     let client = Client::of(peer, head, |ip| table.trusts(ip));
-    let found = find(head, listener, snapshot, client.trusted);
+    let mut found = find(head, listener, snapshot, client.trusted);
+    if listener.secure || listener.surpassed {
+        found = arrival.check(found, head);
+        // the client comes again on a connection of its own
+        keep &= found != Err(Failure::MisdirectedRequest);
+    }
     let place = if let Ok(place) = found { place } else { UNMATCHED };
-    let mut exchange = Exchange::begin(worker, Rc::clone(snapshot), place, peer);
+    let request = slot.insert(Request::begin(worker, snapshot, place, peer, head.framing));
+    let exchange = &mut request.exchange;
     exchange.method = head.method;
     exchange.minor = head.minor;
     exchange.keep = keep;
@@ -213,23 +208,17 @@ fn prepare<'w>(
         Some(id) => RequestId::Given(id.into()),
         None => RequestId::Own(worker.request_id()),
     };
-    exchange.note_head(head, client.ip);
-    let encoding = if head.framing == Framing::Chunked { Encoding::Chunked } else { Encoding::Raw };
-    let mut request = Request {
-        exchange,
-        message: worker.buffers.take(),
-        body: Body::new(head.framing, encoding),
-        course: Course::Answer,
-        extras: None,
-        json: false,
-    };
+    exchange.note_head(head, client.ip, secured);
+    if secured.is_some() {
+        request.promise(listener);
+    }
     let route = table.route(place);
     if let Action::Split(split) = &route.action {
         let key = split.by.as_ref().map(|key| key_of(key, head, client.ip));
         request.exchange.side = split.choose(key.as_deref().filter(|key| !key.is_empty()), &worker.random);
     }
     let upstream = route.upstream(request.exchange.side);
-    let facts = Facts { head, client: &client, peer, route, upstream };
+    let facts = Facts { head, client: &client, peer, secured, route, upstream };
     let mut admitted = found.and_then(|_| admit(head, route.rules.max_body));
     let mut shape = None;
     if let Some(policies) = &route.policies {
@@ -238,9 +227,12 @@ fn prepare<'w>(
         if let Some(lines) = made.response.take() {
             request.extras.get_or_insert_default().response = Some(lines);
         }
+        if policies.request.is_some() {
+            request.body.drop_trailers();
+        }
         shape = Some((made, policies));
     }
-    let used = match (upstream, admitted) {
+    match (upstream, admitted) {
         (Some(upstream), Ok(())) => {
             let upgrade = head.upgrade.filter(|_| route.rules.websocket && wants_websocket(head));
             let origin = Origin {
@@ -268,7 +260,7 @@ fn prepare<'w>(
             request.course = Course::Forward { expects_continue };
             request.json = answer::accepts_json(head);
             match used {
-                Ok(used) if request.body.passed <= route.rules.max_body => return (request, used),
+                Ok(used) if request.body.passed <= route.rules.max_body => return used,
                 Ok(_) => request.fail(Failure::BodyTooLarge),
                 Err(failure) => request.fail(failure),
             }
@@ -307,17 +299,18 @@ fn prepare<'w>(
                         Err(failure) => request.fail(failure),
                     }
                 }
+                (Action::Challenge(challenges), ..) => request.prove(challenges, head),
                 (Action::Nothing, ..) if head.method == Method::Options && head.target.path() == b"*" => {
                     let allow = format!("Allow: {}\r\n", answer::METHODS);
                     answer::write(204, allow.as_bytes(), b"", request.terms(), &mut request.message);
                     request.exchange.status = 204;
+                    request.edit_answer();
                 }
                 (Action::Nothing | Action::Forward(_) | Action::Split(_), ..) => request.fail(Failure::NoRoute),
             }
             used.unwrap_or(rest.len())
         }
-    };
-    (request, used)
+    }
 }
 
 /// The place of the request's route in the table.
@@ -369,14 +362,4 @@ fn wants_websocket(head: &RequestHead<'_, '_>) -> bool {
         && head.websocket_key
         && head.upgrade.is_some_and(|p| p.eq_ignore_ascii_case(b"websocket"))
         && matches!(head.framing, Framing::None | Framing::Length(0))
-}
-
-impl Request<'_> {
-    /// Appends to the message what of the body is at the front of `rest`; how much of it that was.
-    fn take_body(&mut self, rest: &[u8]) -> Result<usize, Failure> {
-        self.body.take(rest, &mut self.message).map_err(|_| {
-            self.exchange.keep = false;
-            Failure::BadRequest
-        })
-    }
 }

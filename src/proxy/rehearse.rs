@@ -1,14 +1,18 @@
 //! A request rehearsed: the very steps that serve one, up to where an endpoint would be chosen. Nothing is sent.
 
+use super::arrival::Arrival;
 use super::client::{Client, Peer};
-use super::receive::{Course, Reading, parse};
+use super::receive::{Reading, parse};
+use super::request::Course;
 use super::shape::Facts;
 use super::worker::Worker;
 use crate::failure::Failure;
 use crate::http::request::{Parsed, RequestHead, Space};
+use crate::http::secured::Secured;
 use crate::http::spelled_path::SpelledPath;
 use crate::http::{HeadLimits, target};
 use crate::policy::Captures;
+use crate::table;
 use crate::value::{PathPattern, Variable};
 
 /// What would become of a request.
@@ -16,6 +20,8 @@ use crate::value::{PathPattern, Variable};
 pub struct Rehearsal {
     /// Its route's place in the table, if it has one.
     pub place: Option<u32>,
+    /// The place of the gateway's own route that takes it.
+    pub own: Option<u32>,
     /// Which of a split's upstreams it is for.
     pub side: u16,
     /// The message is for an endpoint, not for the client.
@@ -35,6 +41,7 @@ pub struct Rehearsal {
 pub fn variables(
     bytes: &[u8],
     peer: &Peer,
+    secured: Option<&Secured<'_>>,
     worker: &Worker,
     rehearsal: &Rehearsal,
     pattern: &PathPattern,
@@ -46,7 +53,7 @@ pub fn variables(
     let snapshot = worker.snapshot();
     let route = snapshot.table.route(rehearsal.place.unwrap_or(u32::MAX));
     let client = Client::of(peer, &head, |ip| snapshot.table.trusts(ip));
-    let facts = Facts { head: &head, client: &client, peer, route, upstream: route.upstream(rehearsal.side) };
+    let facts = Facts { head: &head, client: &client, peer, secured, route, upstream: route.upstream(rehearsal.side) };
     let captures = Captures::of(pattern);
     let spelled = SpelledPath::of(head.target.path()).ok();
     let mut asking = facts.asking(&rehearsal.request_id, captures.as_ref(), spelled.as_ref());
@@ -65,17 +72,21 @@ pub fn variables(
 
 /// Rehearses the request whose head is `bytes`; `None` when the head is not whole. The worker is nobody else's: it counts the request.
 #[cold]
-pub fn rehearse(bytes: &[u8], peer: &Peer, worker: &Worker) -> Option<Rehearsal> {
+pub fn rehearse(bytes: &[u8], peer: &Peer, secured: Option<&Secured<'_>>, worker: &Worker) -> Option<Rehearsal> {
     let snapshot = worker.snapshot();
     let listener = snapshot.table.listener(peer.listener)?;
     let mut reading = Reading { held: Vec::new(), fresh: false, deadline: None, served: 0 };
-    let mut request = parse(bytes, peer, worker, &snapshot, listener, &mut reading)?;
+    let mut request = None;
+    parse(bytes, &Arrival { peer, listener, secured }, worker, &snapshot, &mut reading, &mut request);
+    let mut request = request?;
     let exchange = &mut request.exchange;
     exchange.over = true;
-    let place =
-        exchange.in_table().map(|(_, place)| place).filter(|place| (*place as usize) < snapshot.table.routes.len());
+    let place = exchange.in_table().map(|(_, place)| place);
+    let own = place.filter(|place| matches!(*place, table::HTTPS | table::PROOFS));
+    let place = place.filter(|place| (*place as usize) < snapshot.table.routes.len());
     Some(Rehearsal {
         place,
+        own,
         side: exchange.side,
         is_forwarded: matches!(request.course, Course::Forward { .. }),
         status: exchange.status,

@@ -4,8 +4,9 @@ use super::asked::Asked;
 use super::client::{Client, Peer};
 use crate::failure::Failure;
 use crate::http::request::RequestHead;
+use crate::http::secured::Secured;
 use crate::http::spelled_path::SpelledPath;
-use crate::policy::{self, Asking, Captures, Edits, Forwarded, Lines, Policies};
+use crate::policy::{self, Asking, Captures, Edits, Forwarded, Hsts, Lines, Policies};
 use crate::table::{Route, Upstream};
 use crate::value::Template;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct Extras {
     pub cookie: Vec<u8>,
     /// What is written into the head of the answer, where its route edits that.
     pub response: Option<Lines>,
+    /// What its listener promises in each answer, unless the route decides about that.
+    pub hsts: Option<Arc<Hsts>>,
 }
 
 /// Who asks, and where it goes.
@@ -28,6 +31,8 @@ pub struct Facts<'a> {
     pub head: &'a RequestHead<'a, 'a>,
     pub client: &'a Client,
     pub peer: &'a Peer,
+    /// What is known of the client's TLS, where it speaks that.
+    pub secured: Option<&'a Secured<'a>>,
     pub route: &'a Route,
     pub upstream: Option<&'a Arc<Upstream>>,
 }
@@ -97,13 +102,13 @@ impl<'a> Facts<'a> {
         captures: Option<&'s Captures>,
         spelled: Option<&'s SpelledPath<'s>>,
     ) -> Asking<'s> {
-        let Facts { head, client, peer, route, upstream } = *self;
+        let Facts { head, client, peer, secured, route, upstream } = *self;
         Asking {
             head,
             client_ip: client.ip,
             client_port: Some(peer.port).filter(|port| client.ip == peer.ip && *port != 0),
             trusted: client.trusted,
-            scheme: "http",
+            secured,
             request_id,
             route: route.name(),
             upstream: upstream.map_or("", |upstream| &upstream.pool.name),
@@ -124,8 +129,30 @@ impl<'a> Facts<'a> {
 }
 
 impl Extras {
-    /// What is written into the head of a response with these edits, if anything is.
-    pub fn edits<'a>(&'a self, policies: Option<&'a Policies>) -> Option<(&'a Edits, &'a Lines)> {
-        self.response.as_ref().and_then(|lines| Some((policies?.response.as_ref()?, lines)))
+    /// What is done to the head of a response of a route with these policies, if anything is.
+    pub fn edits<'a>(&'a self, policies: Option<&'a Policies>) -> Option<Retouch<'a>> {
+        let edits = self.response.as_ref().and_then(|lines| Some((policies?.response.as_ref()?, lines)));
+        let hsts = self.hsts.as_deref();
+        (edits.is_some() || hsts.is_some()).then_some(Retouch { edits, hsts })
+    }
+}
+
+/// What is done to the head of a response before it leaves.
+pub struct Retouch<'a> {
+    edits: Option<(&'a Edits, &'a Lines)>,
+    hsts: Option<&'a Hsts>,
+}
+
+impl Retouch<'_> {
+    /// Does it to the head that stands at `start` of `out`. `more` are further whole lines of it.
+    #[inline(never)]
+    pub fn apply(&self, out: &mut Vec<u8>, start: usize, status: u16, more: &[u8]) {
+        match self.edits {
+            Some((edits, lines)) => edits.apply(out, start, lines, status, more),
+            None => Edits::default().apply(out, start, &Lines::default(), status, more),
+        }
+        if let Some(hsts) = self.hsts {
+            hsts.apply(out, start);
+        }
     }
 }

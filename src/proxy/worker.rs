@@ -115,7 +115,7 @@ impl Worker {
         let gone: Vec<u16> =
             before.all_listeners().map(|l| l.number.get()).filter(|n| now.listener(*n).is_none()).collect();
         if !gone.is_empty() {
-            for route in now.routes.iter().chain([&*now.unmatched]) {
+            for route in now.routes.iter().chain(now.own.iter()) {
                 route.stats.forget_listeners(self.number, |number| gone.contains(&number));
             }
         }

@@ -140,8 +140,8 @@ impl<'a, C: Downstream, U: AsyncRead + AsyncWrite + Unpin> Relay<'a, C, U> {
         let edits = self.out.extras.and_then(|extras| extras.edits(self.out.policies));
         let cookie: &[u8] = self.out.extras.map_or(b"", |extras| &extras.cookie);
         respond::write_head(head, self.out.minor, &departure, if edits.is_none() { cookie } else { b"" }, &mut out);
-        if let Some((edits, lines)) = edits {
-            edits.apply(&mut out, start, lines, head.status, cookie);
+        if let Some(edits) = edits {
+            edits.apply(&mut out, start, head.status, cookie);
         }
         self.keep = departure.keep;
         self.held = Vec::new();

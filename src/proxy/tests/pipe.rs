@@ -1,6 +1,7 @@
 //! A client's connection as a pipe in memory, in the time of tokio's paused clock.
 
 use crate::http::clock::Moment;
+use crate::http::secured::Secured;
 use crate::http::transport::Downstream;
 use std::future::poll_fn;
 use std::io;
@@ -19,11 +20,20 @@ pub struct Client {
     start: Instant,
     /// The close that follows is to be a reset.
     pub reset: bool,
+    /// What is known of its TLS.
+    pub secured: Option<Secured<'static>>,
 }
 
 impl Client {
     pub fn new(io: DuplexStream) -> Client {
-        Client { io, first: None, alarm: Box::pin(sleep(Duration::ZERO)), start: Instant::now(), reset: false }
+        Client {
+            io,
+            first: None,
+            alarm: Box::pin(sleep(Duration::ZERO)),
+            start: Instant::now(),
+            reset: false,
+            secured: None,
+        }
     }
 
     /// Waits until there is something to read; false at the end.
@@ -51,6 +61,10 @@ impl Downstream for Client {
         if self.alarm.as_mut().poll(&mut Context::from_waker(cx.waker())).is_ready() {
             cx.waker().wake_by_ref();
         }
+    }
+
+    fn secured(&self) -> Option<Secured<'_>> {
+        self.secured
     }
 
     fn reset_on_close(&mut self) {

@@ -5,12 +5,14 @@ use crate::config;
 use crate::failure::Failure;
 use crate::http::transport::Downstream;
 use crate::proxy::client::Peer;
-use crate::proxy::receive::{Course, Reading, Received, Request};
+use crate::proxy::receive::{Reading, Received};
 use crate::proxy::relay::{Bounds, Outbound, Outcome, Relay};
+use crate::proxy::request::{Course, Request};
 use crate::proxy::worker::Worker;
 use crate::table::compile::{Parts, compile};
 use crate::table::{ClientLimits, LiveTable, Table};
 use crate::telemetry::{AccessLog, Output, ProgramStats};
+use crate::tls::Challenges;
 use crate::value::AccessLogFormat;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -74,7 +76,7 @@ fn table(text: &str, parts: &Parts, before: Option<&Table>) -> Table {
         Ok(document) => document,
         Err(report) => panic!("{}", report.render(false)),
     };
-    compile(&document, parts, before).expect("a few listeners find numbers")
+    compile(&document, &config::Material::default(), parts, before).expect("a few listeners find numbers")
 }
 
 /// The client of all tests.
@@ -114,7 +116,13 @@ routes:
 
     /// With a whole document.
     pub fn of(text: &str) -> Stage {
-        let parts = Parts { workers: 1, slots: Arc::default(), numbers: Arc::default(), start: Instant::now() };
+        let parts = Parts {
+            workers: 1,
+            slots: Arc::default(),
+            numbers: Arc::default(),
+            challenges: Arc::default(),
+            start: Instant::now(),
+        };
         let live = Arc::new(LiveTable::new(table(text, &parts, None)));
         let program = Arc::new(ProgramStats::new("test", ""));
         let log =
@@ -127,15 +135,21 @@ routes:
         self.live.swap(table(text, &self.parts, Some(&self.live.load())));
     }
 
+    /// What authorities may ask for.
+    pub fn challenges(&self) -> &Challenges {
+        &self.parts.challenges
+    }
+
     pub fn limits(&self) -> ClientLimits {
         self.worker.snapshot().table.listeners[0].limits
     }
 
     /// The next request of `client`.
     pub async fn receive(&self, reading: &mut Reading, client: &mut Client) -> Request<'_> {
+        let mut slot = None;
         loop {
-            match poll_fn(|cx| reading.poll(client, &peer(), &self.worker, cx)).await {
-                Received::Request(request) => return request,
+            match poll_fn(|cx| reading.poll(client, &peer(), &self.worker, &mut slot, cx)).await {
+                Received::Request => return slot.expect("a request"),
                 Received::Idle => assert!(client.readable().await, "the client closed before its request"),
                 Received::Gone => panic!("the client closed within its request's head"),
             }
