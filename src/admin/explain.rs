@@ -33,7 +33,24 @@ fn answer(view: &dyn View, question: &Question) -> Result<Explanation, Problem> 
         load_from(&bundle, Purpose::Check).map_err(|_| unread("the copy is no longer valid here".to_owned()))?;
     let explainer = Explainer::new(&loaded).map_err(unread)?;
     let explained = explainer.explain(question).map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why));
-    explained.map(|explanation| with_states(explanation, view, &loaded.variables))
+    explained.map(|explanation| {
+        with_states(with_certificate(explanation, question, view, &loaded.variables), view, &loaded.variables)
+    })
+}
+
+/// The certificate is that of the live listener: no text holds it.
+fn with_certificate(
+    mut explanation: Explanation,
+    question: &Question,
+    view: &dyn View,
+    variables: &Variables,
+) -> Explanation {
+    let table = view.table();
+    let mut listeners = table.listeners.iter();
+    let listener = listeners.find(|listener| *variables.as_written(&listener.name) == *explanation.listener);
+    let tls = listener.and_then(|listener| listener.tls.as_ref());
+    explanation.certificate = tls.map(|tls| question.presented(&tls.server));
+    explanation
 }
 
 /// Each address with its state, as the live pools say.

@@ -1,6 +1,7 @@
 //! Everything that is counted, as Prometheus reads it.
 
 use super::answer::Problem;
+use super::certificates;
 use super::{Admin, View};
 use crate::table::Table;
 use crate::telemetry::{self, EndpointScene, ListenerScene, Scene, UpstreamScene};
@@ -23,7 +24,7 @@ fn scrape(view: &dyn View) -> String {
     telemetry::encode(&Scene {
         program: view.program(),
         listeners: listeners(&table),
-        routes: routes.chain([(table.unmatched.name(), &table.unmatched.stats)]).collect(),
+        routes: routes.chain(table.own.iter().map(|r| (r.name(), &r.stats))).collect(),
         upstreams: table
             .upstreams
             .iter()
@@ -33,6 +34,7 @@ fn scrape(view: &dyn View) -> String {
                 endpoints: u.pool.entries.iter().map(|listed| endpoint_scene(&listed.entry, &u.pool)).collect(),
             })
             .collect(),
+        certificates: certificates::expiries(&table),
     })
 }
 
@@ -60,7 +62,8 @@ fn listeners(table: &Table) -> Vec<ListenerScene<'_>> {
             Some(place) => scenes[*place].former.push(stats),
             None => {
                 places.insert(name, scenes.len());
-                scenes.push(ListenerScene { id: listener.number.get(), name, stats, former: Vec::new() });
+                let (id, secure) = (listener.number.get(), listener.secure);
+                scenes.push(ListenerScene { id, name, secure, stats, former: Vec::new() });
             }
         }
     }

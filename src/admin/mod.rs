@@ -1,6 +1,7 @@
 //! What is true now, over HTTP: alive, ready, metrics, and an API to see and change the running gateway.
 
 mod answer;
+mod certificates;
 mod check;
 mod drain;
 mod endpoints;
@@ -16,6 +17,7 @@ mod serve;
 mod status;
 mod texts;
 
+pub use certificates::{CertificateStatus, OrderStatus};
 pub use drain::{Order, Wanted};
 pub use endpoints::{Called, EndpointStatus, UpstreamStatus};
 pub use guard::{FORGERY_HEADER, Guard};
@@ -24,6 +26,7 @@ pub use serve::serve;
 pub use status::{LastReload, ListenerStatus, Status};
 pub use texts::Texts;
 
+use crate::acme::Progress;
 use crate::http::clock::Moment;
 use crate::table::{History, Outcome, Refusal, Table};
 use crate::telemetry;
@@ -56,6 +59,8 @@ pub trait View: Send + Sync {
     /// The configuration in force, as it was written.
     fn texts(&self) -> Arc<Texts>;
     fn program(&self) -> &telemetry::ProgramStats;
+    /// How the orders of certificates stand.
+    fn orders(&self) -> Arc<Vec<Progress>>;
     /// Who may ask.
     fn guard(&self) -> Arc<Guard>;
 }
@@ -90,7 +95,7 @@ fn paths() -> Vec<(&'static str, MethodRouter<Admin>)> {
         ("/api/v1/reloads", get(reload::reloads)),
         ("/api/v1/reload", post(reload::reload)),
         ("/api/v1/check", post(check::check)),
-        ("/api/v1/certificates", get(|| async { not_built("TLS is", "certificates") })),
+        ("/api/v1/certificates", get(certificates::certificates)),
         ("/api/v1/explain", post(explain::explain)),
         ("/api/v1/openapi.json", get(openapi::openapi)),
     ]
@@ -116,8 +121,4 @@ async fn ready(axum::extract::State(view): axum::extract::State<Arc<dyn View>>) 
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
     }
-}
-
-fn not_built(part: &str, things: &str) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("{part} not built yet: there are no {things}"))
 }

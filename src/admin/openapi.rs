@@ -67,10 +67,7 @@ fn paths() -> Value {
             "post": write("What becomes of a request, and why.", Some(body("application/json", "Question")), "Explanation"),
         },
         "/api/v1/certificates": {
-            "get": {
-                "summary": "Not built yet.",
-                "responses": { "404": answer("There are none.", "application/json", reference("Problem")) },
-            },
+            "get": read("The certificates that are presented.", "Certificates"),
         },
         "/api/v1/openapi.json": {
             "get": {

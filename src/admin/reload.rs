@@ -46,6 +46,8 @@ struct ChangesStatus {
     endpoints: BTreeMap<String, NamesStatus>,
     /// Other keys that differ.
     settings: Vec<Box<str>>,
+    /// Files, such as certificates, that say something else now.
+    files: Vec<Box<str>>,
     /// What that does to connections, a sentence each.
     connections: Vec<String>,
 }
@@ -61,7 +63,7 @@ struct NamesStatus {
 
 impl ChangesStatus {
     fn of(changes: &Changes) -> ChangesStatus {
-        let Changes { routes, upstreams, listeners, endpoints, settings, effects } = changes;
+        let Changes { routes, upstreams, listeners, endpoints, settings, files, effects } = changes;
         ChangesStatus {
             summary: changes.to_string(),
             routes: NamesStatus::of(routes),
@@ -73,6 +75,7 @@ impl ChangesStatus {
                 .map(|(name, names)| (name.to_string(), NamesStatus::of(names)))
                 .collect(),
             settings: settings.clone(),
+            files: files.clone(),
             connections: effects.sentences(),
         }
     }

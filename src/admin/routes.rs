@@ -150,7 +150,7 @@ impl<'t> RouteStatus<'t> {
                 status.action = "respond";
                 status.respond = Some(Respond { status: answer.status });
             }
-            Action::Nothing => {}
+            Action::Challenge(_) | Action::Nothing => {}
         }
         status
     }

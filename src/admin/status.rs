@@ -65,6 +65,9 @@ pub struct ListenerStatus {
     pub connections: i64,
     /// The configuration no longer has it; connections it accepted are still open.
     pub removed: bool,
+    /// Its clients speak TLS.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 impl Status {
@@ -92,6 +95,7 @@ fn all_listeners(table: &Table) -> Vec<ListenerStatus> {
         address: listener.address.to_string(),
         connections: listener.stats.connections(),
         removed,
+        tls: listener.secure,
     };
     let retired = table.retired.iter().filter(|listener| listener.stats.in_use());
     table.listeners.iter().map(|l| status(l, false)).chain(retired.map(|l| status(l, true))).collect()

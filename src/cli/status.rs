@@ -4,13 +4,13 @@ use super::client::printable;
 use super::paint::Paint;
 use super::remote::Remote;
 use super::{Failure, Format, show};
-use crate::admin::{EndpointStatus, LastReload, Status, UpstreamStatus};
+use crate::admin::{CertificateStatus, EndpointStatus, LastReload, OrderStatus, Status, UpstreamStatus};
 use clap::Args;
 use std::fmt::Write;
 
 /// Columns are no wider than this for the sake of one long name.
 const WIDEST: usize = 60;
-/// Endpoints that are not up and are named at the top; the list below has all.
+/// Endpoints that are not up, or certificates that are not well, and are named at the top.
 const NAMED_MAX: usize = 10;
 
 #[derive(Args)]
@@ -28,13 +28,17 @@ pub fn status(args: &StatusArgs) -> Result<(), Failure> {
     show(&match args.format {
         // as it came, so that keys this command does not know are there too
         Format::Json => answer,
-        Format::Text => text(&client.read(&answer)?, Paint::stdout()),
+        Format::Text => {
+            // one of an earlier version has none to show
+            let certificates = client.get("/api/v1/certificates").and_then(|answer| client.read::<Vec<_>>(&answer));
+            text(&client.read(&answer)?, &certificates.unwrap_or_default(), Paint::stdout())
+        }
     })
 }
 
-fn text(status: &Status, paint: Paint) -> String {
+fn text(status: &Status, certificates: &[CertificateStatus], paint: Paint) -> String {
     let mut out = String::new();
-    troubles(&mut out, status, paint);
+    troubles(&mut out, status, certificates, paint);
     if !out.is_empty() {
         out.push('\n');
     }
@@ -63,7 +67,7 @@ fn text(status: &Status, paint: Paint) -> String {
 }
 
 /// What an operator should know before all else.
-fn troubles(out: &mut String, status: &Status, paint: Paint) {
+fn troubles(out: &mut String, status: &Status, certificates: &[CertificateStatus], paint: Paint) {
     if let LastReload { at, error: Some(error), .. } = &status.last_reload {
         let said = format!("the last reload was refused at {}, the table before stays in force:", printable(at));
         let _ = writeln!(out, "{}", paint.bad(&said));
@@ -71,6 +75,7 @@ fn troubles(out: &mut String, status: &Status, paint: Paint) {
             let _ = writeln!(out, "{}", format!("  {line}").trim_end());
         }
     }
+    expiring(out, certificates, paint);
     let wrong: Vec<String> = endpoints(status)
         .filter(|(_, endpoint)| endpoint.state != "up")
         .map(|(upstream, endpoint)| {
@@ -86,10 +91,45 @@ fn troubles(out: &mut String, status: &Status, paint: Paint) {
     }
 }
 
+/// The certificates that want to be looked after.
+fn expiring(out: &mut String, certificates: &[CertificateStatus], paint: Paint) {
+    let mut wrong = certificates.iter().filter(|certificate| certificate.state != "valid");
+    for CertificateStatus { subject, not_before, not_after, file, acme, state, order, .. } in
+        wrong.by_ref().take(NAMED_MAX)
+    {
+        let from = match (file, acme) {
+            (Some(file), _) => format!(" ({file})"),
+            (None, Some(acme)) => format!(" (from {acme})"),
+            (None, None) => String::new(),
+        };
+        let said = match &**state {
+            "stand_in" => "has not come yet: a self-signed one stands in for it".to_owned(),
+            "expired" => format!("expired at {not_after}"),
+            "expires_soon" => format!("expires at {not_after}"),
+            "not_yet_valid" => format!("is valid only from {not_before}"),
+            other => format!("is {other}"),
+        };
+        let _ = writeln!(out, "{}", paint.bad(&printable(&format!("the certificate for {subject}{from} {said}"))));
+        if let Some(OrderStatus { next_at, last_error: Some(error), .. }) = order {
+            let again = next_at.as_ref().map_or_else(|| "now".to_owned(), |at| format!("at {at}"));
+            let _ = writeln!(out, "  {}", printable(&format!("{error}; it is ordered again {again}")));
+        }
+    }
+    match wrong.count() {
+        0 => {}
+        more => drop(writeln!(out, "and {more} more certificates are not well")),
+    }
+}
+
 fn listeners(out: &mut String, status: &Status, paint: Paint) {
     let mut table = Columns::new(["LISTENER", "ADDRESS", "CONNECTIONS", ""]);
     for listener in &status.listeners {
-        let note = if listener.removed { "removed" } else { "" };
+        let note = match (listener.tls, listener.removed) {
+            (true, true) => "TLS, removed",
+            (true, false) => "TLS",
+            (false, true) => "removed",
+            (false, false) => "",
+        };
         table.row(
             [listener.name.clone(), listener.address.clone(), listener.connections.to_string(), note.to_owned()],
             |text| text.to_owned(),
@@ -208,7 +248,7 @@ mod tests {
             "upstreams": upstreams,
             "a_key_of_a_later_version": 1,
         });
-        text(&serde_json::from_value(status).unwrap(), Paint::NONE)
+        text(&serde_json::from_value(status).unwrap(), &[], Paint::NONE)
     }
 
     #[test]
@@ -245,6 +285,28 @@ app       least_conn  2        app-1:3000                  up        0          
                                app-2:3000 (10.0.0.2:3000)  draining  3          0      1
 cart      hash        0        unix:/run/spare.sock        ejected   0          1      1       backup
 "
+        );
+    }
+
+    #[test]
+    fn certificates_that_want_to_be_looked_after_are_named() {
+        let certificate = |subject: &str, state: &str| {
+            json!({"subject": subject, "hosts": [subject], "not_before": "2026-01-01T00:00:00.000Z", "state": state,
+                "not_after": "2026-03-01T00:00:00.000Z", "listeners": ["web"], "file": "/etc/wharf/site.crt"})
+        };
+        let mut stand_in = certificate("c.example", "stand_in");
+        stand_in["file"].take();
+        stand_in["acme"] = "letsencrypt".into();
+        stand_in["order"] = json!({"busy": false, "next_at": "2026-01-01T00:10:00.000Z", "failures": 1,
+            "last_error": "c.example does not lead here"});
+        let all = json!([certificate("a.example", "valid"), certificate("b.example", "expires_soon"), stand_in]);
+        let mut out = String::new();
+        expiring(&mut out, &serde_json::from_value::<Vec<_>>(all).unwrap(), Paint::NONE);
+        assert_eq!(
+            out,
+            "the certificate for b.example (/etc/wharf/site.crt) expires at 2026-03-01T00:00:00.000Z\n\
+             the certificate for c.example (from letsencrypt) has not come yet: a self-signed one stands in for it\n  \
+             c.example does not lead here; it is ordered again at 2026-01-01T00:10:00.000Z\n"
         );
     }
 

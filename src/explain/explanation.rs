@@ -14,6 +14,9 @@ pub struct Explanation {
     pub at: Option<String>,
     /// The listener it comes in by.
     pub listener: String,
+    /// The certificate that the client is presented there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
     pub host: String,
     /// In the form that patterns are compared with.
     pub path: String,
@@ -94,6 +97,7 @@ impl Explanation {
             route,
             at: _,
             listener,
+            certificate: _,
             host: _,
             path: _,
             reason: _,

@@ -65,6 +65,8 @@ pub fn mismatch(
             let pattern = route.matches.headers.iter().find(|(known, _)| known == name);
             said(&format!("match.headers.{}", name.as_str()), pattern.map_or_else(String::new, |(_, p)| wanted(p)))
         }
+        // no route of a document demands one
+        Err(Unmet::Proof) => None,
         Err(Unmet::Query(name)) => {
             let pattern = route.matches.query.iter().find(|(known, _)| **known == *name);
             said(&format!("match.query.{name}"), pattern.map_or_else(String::new, |(_, p)| wanted(p)))

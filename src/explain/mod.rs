@@ -5,6 +5,7 @@ mod explanation;
 mod losers;
 mod question;
 mod refusal;
+mod secured;
 mod text;
 
 pub use explanation::{Candidate, Explanation, Message, Policy, Setting};
@@ -21,7 +22,7 @@ use crate::http::request::{Parsed, RequestHead, Space};
 use crate::proxy::rehearse::{Rehearsal, rehearse, variables};
 use crate::proxy::{Peer, Worker};
 use crate::table::compile::{Parts, compile};
-use crate::table::{Disagreement, Listener, LiveTable, Table, canonical};
+use crate::table::{Disagreement, HTTPS, Listener, LiveTable, Table, canonical};
 use crate::telemetry::{AccessLog, Output, ProgramStats};
 use crate::value::AccessLogFormat;
 use std::cell::OnceCell;
@@ -49,8 +50,9 @@ impl<'d> Explainer<'d> {
     pub fn new(loaded: &'d Loaded) -> Result<Explainer<'d>, String> {
         let document = &loaded.document;
         let start = Instant::now();
-        let parts = Parts { workers: 1, slots: Arc::default(), numbers: Arc::default(), start };
-        let table = compile(document, &parts, None).map_err(|error| error.to_string())?;
+        let parts =
+            Parts { workers: 1, slots: Arc::default(), numbers: Arc::default(), challenges: Arc::default(), start };
+        let table = compile(document, &loaded.material, &parts, None).map_err(|error| error.to_string())?;
         let live = Arc::new(LiveTable::new(table));
         let program = Arc::new(ProgramStats::new("", ""));
         let log = AccessLog::start(Output::None, AccessLogFormat::Json, Arc::clone(&program))
@@ -77,9 +79,11 @@ impl<'d> Explainer<'d> {
         let listener = question.listener(&self.table, self.document)?;
         let peer =
             Peer { ip: question.from.unwrap_or(SOMEBODY).to_canonical(), port: 0, listener: listener.number.get() };
+        let secured = question.secured(listener);
         // the same request has the same id and falls on the same side of a split each time
         *self.worker.random.borrow_mut() = fastrand::Rng::with_seed(0);
-        let rehearsal = rehearse(&bytes, &peer, &self.worker).ok_or("the question is no whole request")?;
+        let rehearsal =
+            rehearse(&bytes, &peer, secured.as_ref(), &self.worker).ok_or("the question is no whole request")?;
         let trusted = self.table.trusts(peer.ip);
         let mut space = Space::new();
         let head = RequestHead::parse_again(&bytes, &mut space, HeadLimits::RESPONSE);
@@ -89,6 +93,8 @@ impl<'d> Explainer<'d> {
         };
         let winner = rehearsal.place.map(|place| place as usize);
         let losers = match &head {
+            // the gateway's own takes it before any other is looked for
+            _ if rehearsal.own.is_some() => Vec::new(),
             Ok(Parsed::Whole(head)) => {
                 let place = |route: &RouteConfig| self.place(route.at);
                 losers::losers(self.document, winner, &listener.name, &host, head, trusted, place)
@@ -97,9 +103,10 @@ impl<'d> Explainer<'d> {
         };
         let route = winner.and_then(|winner| self.document.routes.get(winner));
         let mut explanation = Explanation {
-            route: route.map(|route| route.name().into_owned()),
+            route: route.map(|route| route.name().into_owned()).or_else(|| rehearsal.own.map(own)),
             at: route.map(|route| self.place(route.at)),
             listener: listener.name.to_string(),
+            certificate: listener.tls.as_ref().map(|tls| question.presented(&tls.server)),
             host: String::from_utf8_lossy(&host).into_owned(),
             path,
             reason: rehearsal.failure.map(|failure| failure.word().to_owned()),
@@ -120,6 +127,7 @@ impl<'d> Explainer<'d> {
         explanation.detail = rehearsal.failure.and_then(|failure| match &head {
             Ok(Parsed::Whole(head)) => {
                 let disagreement = match (failure, route) {
+                    (Failure::MisdirectedRequest, _) => Some(refusal::misdirected(question, &host)),
                     (Failure::BadRequest, None) => self.disagreement(listener, &host, head, trusted),
                     _ => None,
                 };
@@ -127,8 +135,14 @@ impl<'d> Explainer<'d> {
             }
             Ok(Parsed::Partial) | Err(_) => refusal::of_question(question),
         });
+        if let Some(place) = rehearsal.own {
+            explanation.detail = Some(match place {
+                HTTPS => format!("`redirect_to_https` of listener `{}`", listener.name),
+                _ => "an authority's look for a proof".to_owned(),
+            });
+        }
         if let Some(route) = route {
-            let known = variables(&bytes, &peer, &self.worker, &rehearsal, &route.matches.path);
+            let known = variables(&bytes, &peer, secured.as_ref(), &self.worker, &rehearsal, &route.matches.path);
             explanation.variables = known.into_iter().map(|(variable, value)| (variable.to_string(), value)).collect();
         }
         self.add_route(&mut explanation, &rehearsal, route);
@@ -164,6 +178,7 @@ impl<'d> Explainer<'d> {
             true => explanation.request = Some(message),
             false => explanation.response = Some(message),
         }
+        self.add_promise(explanation);
         let Some(route) = route else { return };
         let origins = self.printed.get_or_init(|| Printed::with_all_defaults(self.loaded));
         let origins = rehearsal.place.map(|place| origins.origins_of_route(place as usize)).unwrap_or_default();
@@ -200,6 +215,16 @@ impl<'d> Explainer<'d> {
         }
     }
 
+    /// What the listener promises in each answer.
+    fn add_promise(&self, explanation: &mut Explanation) {
+        let Some(config) = self.document.listeners.get(&explanation.listener) else { return };
+        let listener = self.table.listeners.iter().find(|listener| *listener.name == *explanation.listener);
+        if let Some(hsts) = listener.and_then(|listener| listener.hsts.as_ref()) {
+            let (policy, value) = ("tls.hsts".to_owned(), hsts.value().to_owned());
+            explanation.policies.push(Policy { policy, value, origin: self.place(config.address.at) });
+        }
+    }
+
     /// File and line.
     fn place(&self, at: Span) -> String {
         let file = usize::from(at.file);
@@ -210,6 +235,11 @@ impl<'d> Explainer<'d> {
             _ => String::new(),
         }
     }
+}
+
+/// The name of a route of the gateway's own.
+fn own(place: u32) -> String {
+    if place == HTTPS { "_https" } else { "_acme" }.to_owned()
 }
 
 /// As patterns see it; as written where it cannot be read.

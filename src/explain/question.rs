@@ -24,7 +24,8 @@ pub struct Question {
     /// The address it comes from; left out, [`SOMEBODY`].
     #[serde(default)]
     pub from: Option<IpAddr>,
-    /// The listener it comes in by; left out, the one on the URL's port, else the first.
+    /// The listener it comes in by; left out, the one on the URL's port, else the first. For `https://` one with TLS, for `http://` one
+    /// without.
     #[serde(default)]
     pub listener: Option<String>,
 }
@@ -46,11 +47,7 @@ pub struct Url<'u> {
 impl Url<'_> {
     fn port(&self) -> Option<u16> {
         let written = self.authority.and_then(|a| a.rsplit_once(':')).and_then(|(_, port)| port.parse().ok());
-        written.or(match self.scheme {
-            Some("https") => Some(443),
-            Some(_) => Some(80),
-            None => None,
-        })
+        written.or(self.scheme.map(usual))
     }
 }
 
@@ -136,10 +133,18 @@ impl Question {
             });
         }
         // in the order of the document, not of the table
-        let mut listeners = document.listeners.iter().filter_map(|(name, _)| named(name));
-        let port = self.url()?.port();
-        let on_port = port.and_then(|port| listeners.clone().find(|listener| port_of(listener) == Some(port)));
-        on_port.or_else(|| listeners.next()).ok_or_else(|| "there is no listener".to_owned())
+        let listeners: Vec<&Listener> = document.listeners.iter().filter_map(|(name, _)| named(name)).collect();
+        let url = self.url()?;
+        let speaks = |listener: &&Listener| match url.scheme {
+            Some(scheme) => listener.secure == (scheme == "https"),
+            // of no scheme in particular: one that does more than send elsewhere
+            None => !listener.redirects,
+        };
+        let (fit, unfit): (Vec<&Listener>, Vec<&Listener>) = listeners.into_iter().partition(speaks);
+        let candidates = if fit.is_empty() { unfit } else { fit };
+        let on_port = |listener: &&&Listener| url.port().is_some() && port_of(listener) == url.port();
+        let found = candidates.iter().find(on_port).or_else(|| candidates.first());
+        found.copied().ok_or_else(|| "there is no listener".to_owned())
     }
 }
 
@@ -152,14 +157,26 @@ impl Question {
         let url = self.url()?;
         let name = &listener.name;
         Ok(match (url.scheme, url.port()) {
+            (Some("https"), _) if !listener.secure => {
+                let why = match self.listener {
+                    Some(_) => format!("`{name}` speaks no TLS"),
+                    None => "no listener speaks TLS".to_owned(),
+                };
+                Some(format!("{why}: taken as plain HTTP, by `{name}`"))
+            }
+            (Some("http"), _) if listener.secure => Some(format!("`{name}` speaks TLS: taken as a request over that")),
             _ if self.listener.is_some() => None,
-            (Some("https"), _) => Some(format!("no listener speaks TLS yet: taken as plain HTTP, by `{name}`")),
-            (_, Some(port)) if port != 80 && port_of(listener) != Some(port) => Some(format!(
+            (Some(scheme), Some(port)) if port != usual(scheme) && port_of(listener) != Some(port) => Some(format!(
                 "no listener has port {port}: taken for a request by `{name}`; `--listener` names another"
             )),
             _ => None,
         })
     }
+}
+
+/// The port of a URL that names none.
+fn usual(scheme: &str) -> u16 {
+    if scheme == "https" { 443 } else { 80 }
 }
 
 fn port_of(listener: &Listener) -> Option<u16> {

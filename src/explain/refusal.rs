@@ -25,6 +25,12 @@ pub fn of_head(failure: Failure, head: &RequestHead<'_, '_>, has_route: bool) ->
     }
 }
 
+/// Why a request may not come over its connection.
+pub fn misdirected(question: &Question, host: &[u8]) -> String {
+    let (host, named) = (String::from_utf8_lossy(host), question.server_name().unwrap_or_default());
+    format!("the connection is for `{named}`, and `{host}` has another certificate")
+}
+
 const BROKEN: &str = "in its path, a `%` is not followed by two hexadecimal digits";
 
 /// Why a question's head cannot be read.

@@ -12,6 +12,7 @@ impl Display for Explanation {
         writeln!(f, "host      {}", self.host)?;
         writeln!(f, "path      {}", self.path)?;
         writeln!(f, "listener  {}", self.listener)?;
+        self.certificate.iter().try_for_each(|certificate| writeln!(f, "presents  {certificate}"))?;
         self.note.iter().try_for_each(|note| writeln!(f, "          {note}"))?;
         if !self.variables.is_empty() {
             f.write_str("\nvariables\n")?;
@@ -44,7 +45,8 @@ impl Explanation {
     fn write_route(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (&self.route, &self.at) {
             (Some(route), Some(at)) => writeln!(f, "route     {route}  ({at})")?,
-            _ => f.write_str("route     none\n")?,
+            (Some(route), None) => writeln!(f, "route     {route}  (the gateway's own)")?,
+            (None, _) => f.write_str("route     none\n")?,
         }
         match (&self.upstream, self.status, &self.reason) {
             (Some(upstream), ..) => writeln!(f, "upstream  {upstream}"),
@@ -52,7 +54,10 @@ impl Explanation {
                 writeln!(f, "status    {status}, reason {reason}")?;
                 self.detail.iter().try_for_each(|detail| writeln!(f, "          {detail}"))
             }
-            (None, Some(status), None) => writeln!(f, "status    {status}"),
+            (None, Some(status), None) => {
+                writeln!(f, "status    {status}")?;
+                self.detail.iter().try_for_each(|detail| writeln!(f, "          {detail}"))
+            }
             (None, None, _) => Ok(()),
         }
     }
