@@ -115,7 +115,8 @@ fn admit(reactor: &Reactor, client: OwnedFd, address: Option<SocketAddr>, number
             Some(address) => Peer::new(address, number),
             None => Peer::local(number),
         };
-        let deadline = worker.clock.now() + listener.limits.header_timeout;
+        let first = listener.tls.as_ref().map_or(listener.limits.header_timeout, |tls| tls.handshake_timeout);
+        let deadline = worker.clock.now() + first;
         match reactor.add(client, peer, deadline) {
             Ok(()) => listener.stats.opened(worker.number),
             Err(_) => listener.stats.rejected(worker.number, Rejection::Descriptors),

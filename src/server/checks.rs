@@ -3,6 +3,7 @@
 use crate::http::clock::Moment;
 use crate::table::compile::Parts;
 use crate::table::{ActiveCheck, Upstream};
+use crate::tls::{ClientTls, Mark};
 use crate::upstream::Endpoint;
 use crate::upstream::probe::probe;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub struct Checks {
 struct Running {
     endpoint: Arc<Endpoint>,
     check: ActiveCheck,
+    mark: Mark,
     task: AbortHandle,
 }
 
@@ -52,31 +54,47 @@ impl Checks {
                 }
                 continue;
             };
+            let mark = upstream.pool.mark();
+            let same = |r: &Running| r.check == *check && r.mark == mark;
             for endpoint in members.iter() {
-                let known = before.iter().position(|r| Arc::ptr_eq(&r.endpoint, endpoint) && r.check == *check);
+                let known = before.iter().position(|r| Arc::ptr_eq(&r.endpoint, endpoint) && same(r));
                 self.running.push(match known {
                     Some(at) => before.swap_remove(at),
-                    None => self.start(endpoint, check, &upstream.pool.name, parts.start),
+                    None => self.start(endpoint, check, upstream, parts.start),
                 });
             }
         }
     }
 
-    fn start(&self, endpoint: &Arc<Endpoint>, check: &ActiveCheck, pool: &str, start: Instant) -> Running {
-        let watched = watch(Arc::clone(endpoint), check.clone(), pool.into(), start, Arc::clone(&self.turns));
-        let task = tokio::spawn(watched).abort_handle();
-        Running { endpoint: Arc::clone(endpoint), check: check.clone(), task }
+    fn start(&self, endpoint: &Arc<Endpoint>, check: &ActiveCheck, upstream: &Upstream, start: Instant) -> Running {
+        let watched = Watched {
+            endpoint: Arc::clone(endpoint),
+            check: check.clone(),
+            tls: upstream.pool.rules.tls.clone(),
+            pool: upstream.pool.name.clone(),
+        };
+        let task = tokio::spawn(watch(watched, start, Arc::clone(&self.turns))).abort_handle();
+        Running { endpoint: Arc::clone(endpoint), check: check.clone(), mark: upstream.pool.mark(), task }
     }
 }
 
+/// What is checked, and how.
+struct Watched {
+    endpoint: Arc<Endpoint>,
+    check: ActiveCheck,
+    tls: Option<Arc<ClientTls>>,
+    pool: Box<str>,
+}
+
 /// Checks an endpoint for ever. One that starts down is checked again soon for as long as its first checks pass.
-async fn watch(endpoint: Arc<Endpoint>, check: ActiveCheck, pool: Box<str>, start: Instant, turns: Arc<Semaphore>) {
+async fn watch(watched: Watched, start: Instant, turns: Arc<Semaphore>) {
+    let Watched { endpoint, check, tls, pool } = watched;
     let now = || Moment(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
     let mut tally = Tally { is_down: endpoint.is_down(), in_a_row: 0 };
     loop {
         let Ok(turn) = turns.acquire().await else { return };
         let began = tokio::time::Instant::now();
-        let answer = probe(&endpoint, &check.check, check.timeout).await;
+        let answer = probe(&endpoint, &check.check, tls.as_ref(), check.timeout).await;
         drop(turn);
         endpoint.entry.stats.checked(answer.is_ok());
         if answer.is_err() {

@@ -1,7 +1,7 @@
 //! What the files of a configuration say, as hashes: tells whether there is anything new in them, and names what is in force.
 
 use super::watch::Watched;
-use crate::config::{LARGEST, Source};
+use crate::config::{LARGEST, Print, Source};
 use crate::value::open_regular;
 use ring::digest::{Context, SHA256, digest};
 use std::collections::BTreeMap;
@@ -23,12 +23,15 @@ impl Content {
     }
 
     /// Other files are watched from now on: what they say is what was read.
-    pub fn follow(&mut self, watched: &Watched, read: &[Source]) {
+    pub fn follow(&mut self, watched: &Watched, read: &[Source], prints: &[Print]) {
         let mut known = std::mem::take(&mut self.0);
         for path in watched.all() {
             let said = known.remove(&path).unwrap_or_else(|| {
-                let source = read.iter().find(|source| source.path == path)?;
-                hash_of(source.text.as_bytes())
+                let print = || prints.iter().find(|print| print.path == path)?.hash.map(Vec::from);
+                match read.iter().find(|source| source.path == path) {
+                    Some(source) => hash_of(source.text.as_bytes()),
+                    None => print(),
+                }
             });
             self.0.insert(path, said);
         }
@@ -59,12 +62,16 @@ fn hash_of(bytes: &[u8]) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then(|| digest(&SHA256, bytes).as_ref().to_vec())
 }
 
-/// One hash of all texts in their order, in hexadecimal: the same texts have the same, on any machine.
-pub fn config_hash(files: &[Source]) -> String {
+/// One hash of all texts in their order and of the files that they name, in hexadecimal: the same texts and files have the same, on any
+/// machine. What somebody may have chosen as a secret is left out: who knows the rest could try what fits.
+pub fn config_hash(files: &[Source], prints: &[Print]) -> String {
     let mut context = Context::new(&SHA256);
     for file in files {
         context.update(&(file.text.len() as u64).to_be_bytes());
         context.update(file.text.as_bytes());
+    }
+    for hash in prints.iter().filter(|print| !print.guessable).filter_map(|print| print.hash) {
+        context.update(&hash);
     }
     let mut hex = String::new();
     for byte in context.finish().as_ref() {
@@ -84,10 +91,18 @@ mod tests {
 
     #[test]
     fn the_hash_tells_texts_apart_wherever_they_are_cut() {
-        let hash = |list: &[&str]| config_hash(&texts(list));
+        let hash = |list: &[&str]| config_hash(&texts(list), &[]);
         assert_eq!(hash(&["ab", "c"]), hash(&["ab", "c"]));
         assert_eq!(hash(&["ab", "c"]).len(), 64);
         assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
         assert_ne!(hash(&["ab"]), hash(&["ab", ""]));
+    }
+
+    #[test]
+    fn the_hash_knows_another_key_and_says_nothing_of_what_could_be_guessed() {
+        let print = |hash: u8, guessable| Print { path: "a".into(), hash: Some([hash; 32]), guessable };
+        let hash = |prints: &[Print]| config_hash(&texts(&["ab"]), prints);
+        assert_ne!(hash(&[print(1, false)]), hash(&[print(2, false)]));
+        assert_eq!(hash(&[print(1, true)]), hash(&[]));
     }
 }

@@ -2,14 +2,18 @@
 
 mod accept;
 mod access;
+mod acme;
 mod bind;
 mod checks;
 mod content;
+mod descriptors;
 mod doorkeeper;
 mod estate;
 mod handover;
+mod handshake;
 mod inheritance;
 mod life;
+mod line;
 mod listeners;
 mod program;
 mod reactor;
@@ -24,18 +28,19 @@ mod source;
 mod state;
 mod thread;
 mod upgrade;
+mod view;
 mod watch;
 
 pub use reload::{looks_cut_off, needs_restart};
 pub use reloads::{Answer, Reloads};
 pub use source::{Copies, Source};
 
-use crate::admin::{self, Guard, Reloading, Texts};
+use crate::admin::{Guard, Texts};
 use crate::config::{self, Document, Loaded, LogLevel, Secrets, Threads};
 use crate::discovery::Dns;
 use crate::http::clock::Moment;
 use crate::table::compile::{Parts, compile};
-use crate::table::{History, LiveTable, Table, Why};
+use crate::table::{History, LiveTable, Table};
 use crate::telemetry::{self, ProgramStats};
 use crate::upstream::{Pool, names};
 use crate::value::ListenAddress;
@@ -91,6 +96,8 @@ pub struct Gateway {
     /// The last good configuration is kept.
     keeps: bool,
     pub program: Arc<ProgramStats>,
+    /// The certificates on order.
+    orders: acme::Orders,
     access: Access,
     listeners: Listeners,
     /// Until it is closed, or another process serves it.
@@ -186,48 +193,6 @@ impl Gateway {
     }
 }
 
-impl admin::View for Gateway {
-    fn is_ready(&self) -> bool {
-        self.serves() && !self.stopping.load(Ordering::Acquire)
-    }
-
-    fn is_draining(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-
-    fn table(&self) -> Arc<Table> {
-        self.live.load()
-    }
-
-    fn generation(&self) -> u64 {
-        self.live.generation()
-    }
-
-    fn now(&self) -> Moment {
-        self.parts.now()
-    }
-
-    fn history(&self) -> &History {
-        &self.history
-    }
-
-    fn reload(&self) -> Reloading<'_> {
-        Box::pin(self.reloads.ask_and_wait(Why::Api))
-    }
-
-    fn texts(&self) -> Arc<Texts> {
-        self.texts.load_full()
-    }
-
-    fn guard(&self) -> Arc<Guard> {
-        self.guard.load_full()
-    }
-
-    fn program(&self) -> &ProgramStats {
-        &self.program
-    }
-}
-
 /// What the program does at certain moments.
 #[derive(Clone, Copy)]
 pub struct Hooks {
@@ -242,7 +207,7 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
     let started_as = Program::of_process();
     let First { loaded, copy } = source.first(copies)?;
     let warned = loaded.warned();
-    let Loaded { document, secrets, files, patterns, variables, .. } = loaded;
+    let Loaded { document, secrets, material, prints, files, patterns, variables, .. } = loaded;
     // what is made from now on stays: it shall not stand scattered among what reading left
     (hooks.give_back_memory)();
     telemetry::log::init(level(document.observability.log.level));
@@ -251,17 +216,26 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
         Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
         Threads::Count(n) => usize::from(n.get()),
     };
-    raise_descriptor_limit();
+    descriptors::raise_limit();
     let mut inheritance = Inheritance::take().map_err(Error::Start)?;
     let estate = std::mem::take(&mut inheritance.estate);
-    let parts = Parts { workers, slots: Arc::default(), numbers: Arc::default(), start: estate.beginning() };
+    let parts = Parts {
+        workers,
+        slots: Arc::default(),
+        numbers: Arc::default(),
+        challenges: Arc::default(),
+        start: estate.beginning(),
+    };
     let listeners = Listeners::new();
     let sockets = listeners.prepare(&document, &mut inheritance.sockets).map_err(Error::Start)?;
     let admin = document.admin.as_ref();
     let admin_socket = admin.map(|admin| listeners::admin(&mut inheritance.sockets, &admin.address.value));
     let admin_socket: Option<Addressed> = admin_socket.transpose().map_err(Error::Start)?;
-    let mut table = compile(&document, &parts, None).map_err(|e| Error::Start(e.to_string()))?;
-    table.outline.variables = variables;
+    let mut table = compile(&document, &material, &parts, None).map_err(|e| Error::Start(e.to_string()))?;
+    table.sound().map_err(|e| Error::Start(format!("cannot start: {e}")))?;
+    table.outline = table.outline.with(&prints, &variables);
+    let orders = acme::Orders::none();
+    orders.adopt(orders.prepare(&table, &document, &secrets).map_err(Error::Start)?);
     estate.seed_names(&table, parts.now());
     resolve_names(&table, parts.now()).map_err(|e| Error::Start(format!("cannot start: {e}")))?;
     estate.apply(&table, parts.now());
@@ -273,11 +247,11 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
     let gateway = Arc::new(Gateway {
         fixed: reload::Fixed::of(&document),
         watched: Arc::new(WatchList::new(match &copy {
-            None => source.watched(&files, &patterns),
-            Some(copy) => source.watched(&copy.report.files, &copy.report.patterns),
+            None => source.watched(&files, &prints, &patterns),
+            Some(copy) => copy.watched(&source),
         })),
         history: History::starting(
-            config_hash(&files),
+            config_hash(&files, &prints),
             SystemTime::now(),
             copy.as_ref().map(|copy| copy.report.render(false)).as_deref(),
         ),
@@ -287,9 +261,10 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
         give_back_memory: hooks.give_back_memory,
         admin: document.admin.as_ref().map(|a| a.address.value.clone()),
         guard: ArcSwap::from_pointee(guard(&document, secrets)),
-        texts: ArcSwap::from_pointee(Texts::memory(&config_hash(&files), &files)),
+        texts: ArcSwap::from_pointee(Texts::memory(&config_hash(&files, &prints), &files)),
         live: Arc::new(LiveTable::new(table)),
         program,
+        orders,
         access,
         listeners,
         admin_socket: Mutex::new(admin_socket.clone()),
@@ -306,13 +281,15 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
         None => gateway.program.loaded(SystemTime::now()),
         Some(copy) => gateway.program.loaded_copy(copy.kept_at),
     }
-    reload::start(Arc::clone(&gateway), copy.as_ref().map_or(files, |copy| copy.report.files.clone()));
+    let read = copy.as_ref().map_or((files, prints), |copy| (copy.report.files.clone(), copy.report.prints.clone()));
+    reload::start(Arc::clone(&gateway), read);
     (hooks.give_back_memory)();
     let (stage, watched) = channel::channel(Stage::Serve);
     let mut server = Server::new_with_opt_and_conf(None, pingora_configuration());
     server.bootstrap();
     server.add_service(service::Workers::new(Arc::clone(&gateway), watched.clone()));
     server.add_service(service::upkeep(Arc::clone(&gateway)));
+    server.add_service(acme::service(Arc::clone(&gateway)));
     if let Some((_, socket)) = admin_socket {
         server.add_service(service::Admin::new(Arc::clone(&gateway), socket, watched));
     }
@@ -375,16 +352,4 @@ fn count_panics(program: &Arc<ProgramStats>) {
         program.panicked();
         log::error!("{panic}");
     }));
-}
-
-/// Every connection is a descriptor: take as many as the system allows.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        if let Err(e) = setrlimit(Resource::Nofile, limit) {
-            log::warn!("cannot raise the limit of open files: {e}");
-        }
-    }
 }

@@ -3,11 +3,12 @@
 //! A connection is not a task. Between requests it is a slot and nothing else; when it becomes readable a task is made for its request,
 //! which ends when the request does. The epoll set itself is watched by tokio like any descriptor, so both wait in one place.
 
+use super::line::Line;
 use super::socket::Socket;
 use crate::http::clock::{Moment, Span};
 use crate::proxy::{Peer, Standing, Worker};
+use crate::telemetry::HandshakeResult;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::net::RecvFlags;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -45,8 +46,8 @@ struct Slots {
 
 /// One connection. Small: ten thousand idle ones are what a gateway holds.
 struct Slot {
-    /// The socket while the connection is parked; its task has it otherwise.
-    parked: Option<OwnedFd>,
+    /// The connection while it is parked; its task has it otherwise.
+    parked: Option<Line>,
     waker: Option<Waker>,
     deadline: Moment,
     peer: Peer,
@@ -82,7 +83,7 @@ impl Reactor {
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(self.epoll.get_ref(), &socket, EventData::new_u64(u64::from(index)), flags)?;
         let slot = Slot {
-            parked: Some(socket),
+            parked: Some(Line::new(socket)),
             waker: None,
             deadline,
             peer,
@@ -144,11 +145,11 @@ impl Reactor {
         if !slot.readable {
             return None;
         }
-        let socket = slot.parked.take()?;
+        let line = slot.parked.take()?;
         // a first head that begins in the grace has as long as any other
         let deadline = (slot.served == 0 && self.grace.get().is_none()).then_some(slot.deadline);
         let standing = Standing { peer: slot.peer, served: slot.served, deadline };
-        Some((Socket::new(Rc::clone(self), index, socket), standing))
+        Some((Socket::new(Rc::clone(self), index, line), standing))
     }
 
     /// Connections that wait for a request wait this long at most from now on, also those that come to wait later.
@@ -206,10 +207,10 @@ impl Reactor {
     }
 
     /// The connection waits for its next request until `deadline`.
-    pub(super) fn park(&self, index: u32, socket: OwnedFd, served: u32, deadline: Moment) {
+    pub(super) fn park(&self, index: u32, line: Line, served: u32, deadline: Moment) {
         let deadline = deadline.min(self.parting());
         if let Some(slot) = self.slots.borrow_mut().slots.get_mut(index as usize) {
-            (slot.parked, slot.waker, slot.served, slot.deadline) = (Some(socket), None, served, deadline);
+            (slot.parked, slot.waker, slot.served, slot.deadline) = (Some(line), None, served, deadline);
         }
         self.expect(deadline);
     }
@@ -234,6 +235,7 @@ impl Reactor {
     /// Closes the parked connections that `which` says, at most `most` of them. How many those were.
     fn close_parked(&self, most: usize, which: impl Fn(&Slot) -> bool) -> usize {
         let mut closed = Vec::new();
+        let mut silent = Vec::new();
         {
             let mut slots = self.slots.borrow_mut();
             for index in 0..slots.slots.len() {
@@ -242,12 +244,25 @@ impl Reactor {
                 }
                 let slot = &mut slots.slots[index];
                 if slot.parked.is_some() && which(slot) {
+                    if slot.served == 0 && slot.parked.take().is_some_and(|line| line.tls.is_none()) {
+                        silent.push(slot.peer.listener);
+                    }
                     slot.parked = None;
                     closed.push(slots.free(index as u32));
                 }
             }
         }
+        for listener in silent {
+            self.count_silent(listener);
+        }
         closed.into_iter().map(|peer| self.count_closed(peer)).count()
+    }
+
+    /// A client has said nothing in its time; where the listener speaks TLS, that is how its handshake ended.
+    fn count_silent(&self, listener: u16) {
+        if let Some(listener) = self.worker.snapshot().table.listener(listener).filter(|listener| listener.secure) {
+            listener.stats.handshake(self.worker.number, HandshakeResult::Timeout, None);
+        }
     }
 
     /// Closes some connections that only wait for a next request, to make room for those that have one. How many.
@@ -293,7 +308,7 @@ impl Reactor {
     fn sweep(&self, now: Moment) {
         let mut next = Moment::NEVER;
         for slot in self.slots.borrow_mut().slots.iter_mut().filter(|s| s.used) {
-            if slot.deadline <= now && slot.has_unread() {
+            if slot.deadline <= now && slot.parked.as_ref().is_some_and(Line::has_unread) {
                 // closed now it would be reset: the request that came last is served, its event is on the way
                 slot.deadline = now + GRANULARITY;
             }
@@ -312,12 +327,6 @@ impl Reactor {
 }
 
 impl Slot {
-    /// It is parked, and the kernel has bytes of its client.
-    fn has_unread(&self) -> bool {
-        let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        self.parked.as_ref().is_some_and(|s| rustix::net::recv(s, &mut [0; 1], peek).is_ok_and(|(n, _)| n > 0))
-    }
-
     fn wake_with(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
             self.waker = Some(waker.clone());

@@ -6,7 +6,7 @@ use super::state::Keeper;
 use super::watch::Signatures;
 use super::{Gateway, Source, resolve_names};
 use crate::admin::Texts;
-use crate::config::{self, Difference, Document, Loaded, Report, RouteConfig, Threads};
+use crate::config::{self, Difference, Document, Loaded, Print, Report, RouteConfig, Threads};
 use crate::table::compile::compile;
 use crate::table::diff::some;
 use crate::table::{Attempt, Changes, Detailed, Outcome, Refusal, Standing, Table, Why};
@@ -52,11 +52,11 @@ impl Fixed {
     }
 }
 
-/// Starts the thread that reloads. `files` are what the start read: the table in force was made from them, unless the gateway runs from
+/// Starts the thread that reloads. The files are what the start read: the table in force was made from them, unless the gateway runs from
 /// a copy.
-pub fn start(gateway: Arc<Gateway>, files: Vec<config::Source>) {
+pub fn start(gateway: Arc<Gateway>, (files, prints): (Vec<config::Source>, Vec<Print>)) {
     let mut content = Content::default();
-    content.follow(&gateway.watched.get(), &files);
+    content.follow(&gateway.watched.get(), &files, &prints);
     let reloads = gateway.reloads.clone();
     let spawned = std::thread::Builder::new().name("reload".into()).spawn(move || {
         let mut keeper = gateway.keeps.then(Keeper::new);
@@ -153,8 +153,10 @@ fn reload(gateway: &Gateway, why: Why, content: &mut Content) -> Result<(Outcome
     let failed = |e: &dyn Display| Refusal::new(format!("error: {e}"));
     let sockets = gateway.listeners.prepare(document, &mut Vec::new()).map_err(|e| failed(&e))?;
     let log = gateway.access.prepare(&document.observability.access_log).map_err(|e| failed(&e))?;
-    let mut table = compile(document, &gateway.parts, Some(&before)).map_err(|e| failed(&e))?;
-    table.outline.variables = loaded.variables.clone();
+    let mut table = compile(document, &loaded.material, &gateway.parts, Some(&before)).map_err(|e| failed(&e))?;
+    table.sound().map_err(|e| failed(&e))?;
+    table.outline = table.outline.with(&loaded.prints, &loaded.variables);
+    let orders = gateway.orders.prepare(&table, document, &secrets).map_err(|e| failed(&e))?;
     let changes = Changes::between(&before, &table);
     resolve_names(&table, gateway.parts.now()).map_err(|e| failed(&e))?;
     // from here on nothing fails
@@ -162,10 +164,11 @@ fn reload(gateway: &Gateway, why: Why, content: &mut Content) -> Result<(Outcome
     let generation = gateway.live.swap(table);
     gateway.listeners.open(sockets, &gateway.live.load());
     gateway.adopt(document, secrets);
+    gateway.orders.adopt(orders);
     let at = SystemTime::now();
     drop(before);
     let details = if changes.is_empty() { None } else { detailed(gateway, &changes, &loaded) };
-    let config_hash = config_hash(&loaded.files);
+    let config_hash = config_hash(&loaded.files, &loaded.prints);
     loaded.warned().iter().for_each(|warned| log::warn!("{warned}"));
     Ok((Outcome { generation, at, config_hash, changes, details }, loaded.files))
 }
@@ -188,12 +191,12 @@ fn read(gateway: &Gateway, content: &mut Content) -> Result<Loaded, Refusal> {
         return Err(Refusal::new("error: there is no file to reload: the gateway was started without one"));
     }
     let result = read_steadily(gateway);
-    let (files, patterns) = match &result {
-        Ok(loaded) => (&loaded.files, &loaded.patterns),
-        Err(report) => (&report.files, &report.patterns),
+    let (files, prints, patterns) = match &result {
+        Ok(loaded) => (&loaded.files, &loaded.prints, &loaded.patterns),
+        Err(report) => (&report.files, &report.prints, &report.patterns),
     };
-    let watched = gateway.source.watched(files, patterns);
-    content.follow(&watched, files);
+    let watched = gateway.source.watched(files, prints, patterns);
+    content.follow(&watched, files, prints);
     gateway.watched.set(watched);
     result.map_err(Refusal::from)
 }

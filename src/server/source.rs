@@ -3,7 +3,8 @@
 use super::Error;
 use super::state::{self, LastGood, Missing};
 use super::watch::Watched;
-use crate::config::{self, Bundle, Loaded, Purpose, Report};
+use crate::config::{self, Bundle, Loaded, Print, Purpose, Report};
+use glob::Pattern;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -88,13 +89,20 @@ impl Source {
         }
     }
 
-    /// The main file, and what was found to belong to it.
-    pub fn watched(&self, files: &[config::Source], patterns: &[PathBuf]) -> Watched {
+    /// The main file, what was found to belong to it, and what it names beside.
+    pub fn watched(&self, files: &[config::Source], prints: &[Print], patterns: &[PathBuf]) -> Watched {
         match self {
             Source::File(main) => {
                 let main = std::path::absolute(main).unwrap_or_else(|_| main.clone());
-                let included = files.iter().skip(1).map(|file| file.path.clone());
-                Watched { files: std::iter::once(main).chain(included).collect(), patterns: patterns.to_vec() }
+                let included = files.iter().skip(1).map(|file| &file.path);
+                let (read, missing): (Vec<&Print>, Vec<&Print>) = prints.iter().partition(|print| print.hash.is_some());
+                let beside = included.chain(read.into_iter().map(|print| &print.path)).cloned();
+                // what is not there may come, and nothing waits for it
+                let missing = missing.into_iter().map(|print| Pattern::escape(&print.path.to_string_lossy()).into());
+                Watched {
+                    files: std::iter::once(main).chain(beside).collect(),
+                    patterns: patterns.iter().cloned().chain(missing).collect(),
+                }
             }
             Source::Text(_) => Watched::default(),
         }
@@ -102,6 +110,12 @@ impl Source {
 }
 
 impl Copy {
+    /// What may mend the file that it takes the place of.
+    pub fn watched(&self, source: &Source) -> Watched {
+        let Report { files, prints, patterns, .. } = &self.report;
+        source.watched(files, prints, patterns)
+    }
+
     /// Says it so that nobody takes it for the file.
     pub fn say(&self, source: &Source) {
         log::error!(

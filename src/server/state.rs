@@ -1,4 +1,4 @@
-//! The state directory: what outlives the process. It holds the last good configuration.
+//! The state directory: what outlives the process. It holds the last good configuration, and in `acme` what authorities issued.
 
 use crate::config::{self, Bundle, Loaded, Report};
 use crate::value::open_regular;
@@ -114,7 +114,7 @@ fn open_directory(directory: &Path) -> io::Result<File> {
 }
 
 fn holds_nothing_else(directory: &Path) -> io::Result<bool> {
-    let ours = |name: &[u8]| name.starts_with(LAST_GOOD.as_bytes());
+    let ours = |name: &[u8]| name.starts_with(LAST_GOOD.as_bytes()) || name == b"acme";
     for entry in std::fs::read_dir(directory)? {
         if !ours(entry?.file_name().as_encoded_bytes()) {
             return Ok(false);

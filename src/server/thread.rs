@@ -2,11 +2,13 @@
 
 use super::Gateway;
 use super::doorkeeper::Doorkeeper;
+use super::handshake::shake_hands;
 use super::life::{GRACE, Stage};
 use super::listeners::Doors;
 use super::reactor::Reactor;
 use super::socket::Socket;
 use crate::http::clock::Moment;
+use crate::http::transport::Downstream;
 use crate::proxy::{After, Standing, Worker, serve};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -22,6 +24,9 @@ use tokio::sync::watch;
 
 /// How often idle upstream connections are looked after.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// Costly handshakes that are made at one time for each worker.
+const HANDSHAKES: usize = 2;
 
 thread_local! {
     /// This thread's worker, for the runtime's hooks, which know nothing else: it reads the time when the thread wakes and hands on the
@@ -46,6 +51,9 @@ pub fn run(
 ) -> io::Result<()> {
     let runtime = Builder::new_current_thread()
         .enable_all()
+        // what they do are handshakes that would hold the worker up
+        .max_blocking_threads(HANDSHAKES)
+        .thread_name(format!("handshake-{number}"))
         .on_thread_unpark(|| with_current(|worker| worker.clock.tick()))
         .on_thread_park(|| with_current(|worker| worker.log.borrow_mut().flush()))
         .build_local(LocalOptions::default())?;
@@ -128,6 +136,12 @@ async fn keep_doors(mut doorkeeper: Doorkeeper, mut stage: watch::Receiver<Stage
 }
 
 async fn serve_client(mut socket: Socket, mut standing: Standing, worker: Rc<Worker>) {
+    if standing.served == 0
+        && is_to_be_greeted(&socket, standing, &worker)
+        && !Box::pin(greet(&mut socket, &mut standing, &worker)).await
+    {
+        return;
+    }
     if serve(&mut socket, &mut standing, &worker).await == After::Park {
         let snapshot = worker.snapshot();
         let limits = snapshot.table.listener(standing.peer.listener).map(|l| l.limits);
@@ -139,6 +153,29 @@ async fn serve_client(mut socket: Socket, mut standing: Standing, worker: Rc<Wor
         };
         socket.park(standing.served, deadline);
     }
+}
+
+/// It is new, and its listener speaks TLS.
+#[inline(never)]
+fn is_to_be_greeted(socket: &Socket, standing: Standing, worker: &Worker) -> bool {
+    socket.is_plain()
+        && worker.snapshot().table.listener(standing.peer.listener).is_some_and(|listener| listener.secure)
+}
+
+/// Makes the handshake. False when that failed.
+async fn greet(socket: &mut Socket, standing: &mut Standing, worker: &Worker) -> bool {
+    let snapshot = worker.snapshot();
+    let tls = snapshot.table.listener(standing.peer.listener).and_then(|listener| listener.tls.as_ref());
+    let Some(tls) = tls.map(|tls| Arc::clone(&tls.server)) else { return false };
+    drop(snapshot);
+    // it began when the connection was accepted
+    let until = standing.deadline.unwrap_or(Moment::NEVER);
+    let result = shake_hands(socket, &tls, worker, until).await;
+    let snapshot = worker.snapshot();
+    let Some(listener) = snapshot.table.listener(standing.peer.listener) else { return false };
+    listener.stats.handshake(worker.number, result, socket.secured().map(|secured| secured.version));
+    standing.deadline = Some(worker.clock.now() + listener.limits.header_timeout);
+    result.is_good()
 }
 
 /// Closes upstream connections that were idle for too long or that their endpoint closed.
