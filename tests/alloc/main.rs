@@ -59,9 +59,15 @@ fn bytes_of_a_route() -> f64 {
         text += &format!("  - {{ match: {{ host: h{host}.bench.local, path: /svc{path}/* }}, upstream: app }}\n");
     }
     let loaded = load_from(&Bundle::one("gateway.yaml", &text), Purpose::Check).expect("a good document");
-    let parts = Parts { workers: 8, slots: Arc::default(), numbers: Arc::default(), start: Instant::now() };
+    let parts = Parts {
+        workers: 8,
+        slots: Arc::default(),
+        numbers: Arc::default(),
+        challenges: Arc::default(),
+        start: Instant::now(),
+    };
     let before = counting::held();
-    let table = compile(&loaded.document, &parts, None).expect("numbers");
+    let table = compile(&loaded.document, &loaded.material, &parts, None).expect("numbers");
     let held = counting::held() - before;
     assert_eq!(table.routes.len(), ROUTES);
     held as f64 / ROUTES as f64

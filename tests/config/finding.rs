@@ -24,8 +24,14 @@ fn the_route_that_is_found_is_the_one_that_a_scan_of_all_routes_names() {
         let text = table.document("127.0.0.1", ["127.0.0.1:1"; 3]);
         let loaded =
             load_from(&Bundle::one("table.yaml", &text), Purpose::Check).unwrap_or_else(|report| panic!("{report}"));
-        let parts = Parts { workers: 1, slots: Arc::default(), numbers: Arc::default(), start: Instant::now() };
-        let compiled = compile(&loaded.document, &parts, None).expect("a table");
+        let parts = Parts {
+            workers: 1,
+            slots: Arc::default(),
+            numbers: Arc::default(),
+            challenges: Arc::default(),
+            start: Instant::now(),
+        };
+        let compiled = compile(&loaded.document, &loaded.material, &parts, None).expect("a table");
         let explainer = Explainer::new(&loaded).expect("an explainer");
         for n in 0..REQUESTS {
             let asked = Asked::plain(&mut rng, &table);

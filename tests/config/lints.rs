@@ -2,12 +2,17 @@
 //! says to write instead is not warned of.
 
 use super::{environment, here, scratch};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, SerialNumber,
+};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 use wharf::config::{Bundle, Document, LINTS, Lint, Mend, Purpose, Report, load, review, review_all};
 
-/// The secret that an example names.
-const SECRET: &str = "/etc/wharf/admin_token";
+/// Where the files lie that examples name.
+const FILES: &str = "/etc/wharf/";
 
 /// Where the examples are written, and a secret with a mode.
 struct Desk {
@@ -16,18 +21,61 @@ struct Desk {
 
 impl Desk {
     fn new(name: &str, mode: u32) -> Desk {
-        let directory = scratch(name);
-        let secret = directory.join("admin_token");
-        std::fs::write(&secret, "secret\n").expect("a writable file");
-        std::fs::set_permissions(&secret, PermissionsExt::from_mode(mode)).expect("its owner");
-        Desk { directory }
+        let desk = Desk { directory: scratch(name) };
+        desk.put("admin_token", mode, "secret\n");
+        desk.certificates();
+        desk
+    }
+
+    fn put(&self, name: &str, mode: u32, text: &str) {
+        let path = self.directory.join(name);
+        std::fs::write(&path, text).expect("a writable file");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("its owner");
+    }
+
+    /// The certificates that examples name, as of today.
+    fn certificates(&self) {
+        let day = |days: i64| {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock that is set");
+            let since = now.as_secs() as i64 / 86_400 + days;
+            rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(since as u64 * 86_400)
+        };
+        let make = |name: &str, from: i64, to: i64, is_authority: bool| {
+            let mut params = CertificateParams::new(["a.example".to_owned()]).expect("a name");
+            (params.not_before, params.not_after) = (day(from), day(to));
+            if is_authority {
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+                params.key_usages.push(KeyUsagePurpose::CrlSign);
+            }
+            let key = KeyPair::generate().expect("a key");
+            let certificate = params.self_signed(&key).expect("a certificate");
+            self.put(&format!("{name}.crt"), 0o644, &certificate.pem());
+            self.put(&format!("{name}.key"), 0o600, &key.serialize_pem());
+            Issuer::new(params, key)
+        };
+        make("site", -100, 1000, false);
+        make("again", -100, 1000, false);
+        make("expired", -100, -1, false);
+        make("expiring", -100, 5, false);
+        make("future", 10, 1000, false);
+        let authority = make("authority", -100, 1000, true);
+        std::fs::copy(self.directory.join("authority.crt"), self.directory.join("clients.pem")).expect("it is there");
+        let list = CertificateRevocationListParams {
+            this_update: day(-100),
+            next_update: day(-1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&authority).and_then(|list| list.pem()).expect("a list");
+        self.put("stale.crl", 0o644, &list);
     }
 
     /// The names of the warnings of a document on disk, each with the line it points to.
     fn warnings(&self, text: &str) -> Vec<(&'static str, usize)> {
-        let secret = self.directory.join("admin_token");
         let path = self.directory.join("gateway.yaml");
-        let text = text.replace(SECRET, secret.to_str().expect("a UTF-8 path"));
+        let text = text.replace(FILES, &format!("{}/", self.directory.to_str().expect("a UTF-8 path")));
         std::fs::write(&path, &text).expect("a writable file");
         let loaded = load(&path, Purpose::Check).unwrap_or_else(|report| panic!("{report}\n{text}"));
         let line = |at| loaded.files[0].position(at).line;
@@ -85,7 +133,7 @@ fn names_are_in_order_and_each_is_one_word() {
     let mut sorted = names.clone();
     sorted.sort();
     assert_eq!(names, sorted);
-    assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '-')));
+    assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! beside it (`BLESS=1` writes that text anew). A directory is a document of several files, its main one `gateway.yaml`.
 
 mod bodies;
+mod certificates;
 mod damaged;
 mod differences;
 mod documents;

@@ -4,7 +4,8 @@ use super::{environment, here};
 use wharf::config::{Report, Severity, review};
 
 /// Names that the document chooses, and that may be any others; as may those of headers.
-const NAMES: [&str; 6] = ["web", "inside", "six", "user_service", "cart_service", "v"];
+const NAMES: [&str; 10] =
+    ["web", "inside", "six", "plain", "secure", "user_service", "cart_service", "letsencrypt", "internal", "v"];
 /// Keys that take any text; as do headers.
 const ANY_TEXT: [&str; 2] = ["body", "name"];
 
@@ -98,8 +99,22 @@ fn every_value_that_is_none_is_an_error_where_it_stands() {
         }
     }
     // paths, tokens, host names and numbers may look odd
-    let odd =
-        |said: &String| ["cookie: ", "file: ", "host: -1", "priority: -1"].iter().any(|key| said.starts_with(key));
+    let odd = [
+        "cookie: ",
+        "file: ",
+        "host: -1",
+        "priority: -1",
+        "cert: ",
+        "key: ",
+        "ocsp: ",
+        "client_ca: ",
+        "client_crl: ",
+        "ca: ",
+        "sni: -1",
+        "key_id: ",
+        "profile: ",
+    ];
+    let odd = |said: &String| odd.iter().any(|key| said.starts_with(key));
     assert!(accepted.iter().all(odd), "{accepted:?}");
     assert!(tried > 300, "{tried}");
 }

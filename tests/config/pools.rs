@@ -220,6 +220,8 @@ fn every_difference_between_two_routes_or_pools_is_one() {
         "{ endpoints: [a:1, b:1], wait: {} }",
         "{ endpoints: [a:1, b:1], sticky: { cookie: a } }",
         "{ endpoints: [a:1, b:1], keepalive: { idle: 1 } }",
+        "{ endpoints: [a:1, b:1], tls: {} }",
+        "{ endpoints: [a:1, b:1], tls: { sni: a } }",
     ] {
         assert!(one(upstream, "").upstreams.get("app") != before.upstreams.get("app"), "{upstream}");
     }
@@ -258,7 +260,23 @@ fn a_secret_is_read_to_run_and_not_to_check() {
 
     std::fs::write(&path, "two words\n").expect("a writable file");
     let odd = to_run(&text).expect_err("no header could carry it").to_string();
-    assert!(odd.contains("what no header can carry") && !odd.contains("two words"), "{odd}");
+    assert!(odd.contains("what is no part of a secret") && !odd.contains("two words"), "{odd}");
+    std::fs::remove_file(&path).expect("the file is there");
+}
+
+#[test]
+fn the_key_of_an_external_account_that_is_none_is_told_at_its_place() {
+    let path = std::env::temp_dir().join(format!("wharf-account-key-{}", std::process::id()));
+    let text = document("{ endpoints: [app:1] }", "")
+        + "acme: { ca: { directory: 'https://ca.example/', external_account: { key_id: k, key: { file: "
+        + &format!("{} }} }} }} }}\n", path.display());
+    std::fs::write(&path, "n0*base64\n").expect("a writable file");
+    let odd = to_run(&text).expect_err("no key").to_string();
+    assert!(odd.contains("holds no key in base64url") && !odd.contains("n0*base64"), "{odd}");
+    assert!(odd.contains("--> s.yaml:7:93\n"), "{odd}");
+    std::fs::write(&path, "a2V5cw\n").expect("a writable file");
+    let Loaded { secrets, .. } = to_run(&text).expect("the key is there");
+    assert_eq!(secrets.account_keys.get("ca").map(|key| &**key), Some("a2V5cw"));
     std::fs::remove_file(&path).expect("the file is there");
 }
 

@@ -282,7 +282,7 @@ fn ways(tree: &Tree) -> Vec<(Way, String)> {
 fn excused(name: &str, to: &str, came: &Came) -> bool {
     match came {
         // a name may be any: who names it by the old one is told so
-        Came::Elsewhere(_) if name.starts_with("listeners.") || name.starts_with("upstreams.") => {
+        Came::Elsewhere(_) if ["listeners.", "upstreams.", "acme."].iter().any(|start| name.starts_with(start)) => {
             name.matches('.').count() == 1
         }
         // another path is as good: what speaks of the old one, its rewrite or its captures, is told so
@@ -311,6 +311,8 @@ fn excused(name: &str, to: &str, came: &Came) -> bool {
                 "routes[].match.host",
                 "upstreams.cart_service.endpoints[]",
                 "trusted_proxies[]",
+                "listeners.secure.tls.certificates[].hosts[]",
+                "upstreams.user_service.tls.sni",
             ]
             .iter()
             .any(|start| name.starts_with(start) && *to == to.to_uppercase())

@@ -3,12 +3,13 @@
 use crate::{Text, nothing_wrong, read, texts};
 
 /// The layers: a module may use only those before it, and itself.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "value",
     "failure",
     "http",
     "telemetry",
     "tls",
+    "acme",
     "discovery",
     "upstream",
     "policy",

@@ -45,6 +45,9 @@ const RESOLVED: &str = "172.18.0.5";
 /// The page that begins in an empty directory.
 const FROM_NOTHING: &str = "docs/how-to/ask-before-serving.md";
 
+/// The page whose files in `/etc/wharf` hold certificates.
+const CERTIFIED: &str = "docs/how-to/https.md";
+
 /// What commands said, and how the script ended.
 pub struct Ended {
     pub status: i32,
@@ -88,6 +91,9 @@ impl Place {
             // what `make demo` serves
             place.write("gateway.yaml", &std::fs::read_to_string(root().join("gateway.yaml")).unwrap());
         }
+        if page == CERTIFIED {
+            place.certify();
+        }
         // what a page takes as given: `given/PAGE.FILE`
         let stem = Path::new(page).file_stem().unwrap().to_str().unwrap();
         for path in std::fs::read_dir(root().join("tests/it/docs/given")).unwrap().map(|entry| entry.unwrap().path()) {
@@ -97,6 +103,18 @@ impl Place {
             }
         }
         place
+    }
+
+    /// Writes the certificates that a page speaks of.
+    fn certify(&self) {
+        let authority = Authority::new("docs");
+        let leaf = authority.issue(&["shop.example.com"]);
+        let folder = self.folder.join("root/etc/wharf");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("site.crt"), &leaf.cert_pem).unwrap();
+        std::fs::write(folder.join("site.key"), &leaf.key_pem).unwrap();
+        std::fs::set_permissions(folder.join("site.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(folder.join("clients.pem"), authority.pem()).unwrap();
     }
 
     /// The text with this place's own addresses and paths.
