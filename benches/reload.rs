@@ -43,13 +43,21 @@ fn reload(c: &mut Criterion) {
         b.iter(|| load_from(black_box(&bundle), Purpose::Check).expect("a good document").document.routes.len());
     });
     let loaded = load_from(&bundle, Purpose::Check).expect("a good document");
-    let parts = Parts { workers: 2, slots: Arc::default(), numbers: Arc::default(), start: Instant::now() };
+    let parts = Parts {
+        workers: 2,
+        slots: Arc::default(),
+        numbers: Arc::default(),
+        challenges: Arc::default(),
+        start: Instant::now(),
+    };
     group.bench_function("compile_10000_routes", |b| {
-        b.iter(|| compile(black_box(&loaded.document), &parts, None).expect("numbers").routes.len());
+        b.iter(|| compile(black_box(&loaded.document), &loaded.material, &parts, None).expect("numbers").routes.len());
     });
-    let before = compile(&loaded.document, &parts, None).expect("numbers");
+    let before = compile(&loaded.document, &loaded.material, &parts, None).expect("numbers");
     group.bench_function("compile_10000_routes_anew", |b| {
-        b.iter(|| compile(black_box(&loaded.document), &parts, Some(&before)).expect("numbers").routes.len());
+        b.iter(|| {
+            compile(black_box(&loaded.document), &loaded.material, &parts, Some(&before)).expect("numbers").routes.len()
+        });
     });
     group.finish();
 }

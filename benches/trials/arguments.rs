@@ -19,6 +19,9 @@ pub struct Arguments {
     /// Documents that `mutations` reads (100000)
     #[arg(long)]
     pub mutants: Option<u64>,
+    /// Swaps of `certificates` (1000), with a reload to every tenth
+    #[arg(long)]
+    pub swaps: Option<u64>,
     /// Reloads of `reloads`, of `storm` while memory is watched (1000), and of `mutations` (10000)
     #[arg(long)]
     pub reloads: Option<u64>,
@@ -88,6 +91,8 @@ pub enum Trial {
     Stop,
     /// Damaged configurations, read and reloaded
     Mutations,
+    /// Certificates swapped under TLS clients, tables reloaded meanwhile
+    Certificates,
     /// Everything at a time, and nothing left over
     Soak,
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod arguments;
+mod certificates;
 mod framing;
 mod gateway;
 mod keepalive;
@@ -77,6 +78,7 @@ fn judge(arguments: &Arguments) -> ExitCode {
             Trial::Upgrades => upgrades::run(&program, arguments, &mut verdict),
             Trial::Stop => stop::run(&program, arguments, &mut verdict),
             Trial::Mutations => mutations::run(&program, arguments, &mut verdict),
+            Trial::Certificates => certificates::run(&program, arguments, &mut verdict),
             Trial::Soak => soak::run(&program, arguments, &mut verdict),
         };
         if let Err(error) = ran {
