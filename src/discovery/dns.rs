@@ -1,41 +1,32 @@
 //! Names and their addresses, asked of `/etc/hosts` and the system's name servers.
 
-use hickory_resolver::config::{LookupIpStrategy, ResolveHosts};
+use super::resolver::{self, NO_NAME, Records, Resolver};
+use super::settings::DnsSettings;
+use hickory_resolver::Hosts;
 use hickory_resolver::lookup_ip::LookupIp;
-use hickory_resolver::net::NetError;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RecordType};
-use hickory_resolver::{Hosts, TokioResolver};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::pin::{Pin, pin};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-/// How long one question may take, all name servers and repetitions together.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long one name server may take before the next is asked.
-const SERVER_PATIENCE: Duration = Duration::from_secs(1);
-/// How long addresses of one family wait for those of the other. Some name servers never answer when asked for IPv6 addresses.
-const FAMILY_PATIENCE: Duration = Duration::from_secs(1);
 /// When one of the families is not known, the name is asked again this soon.
 const OPEN_FOR: Duration = Duration::from_secs(2);
 /// More addresses than this are not taken of one name.
-const ADDRESSES_MAX: usize = 256;
+pub(super) const ADDRESSES_MAX: usize = 256;
 /// What the answers depend on beside the name servers.
 const FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
 /// Asks for addresses. Reads the system's settings when it is made, and again when they change.
-pub struct Dns {
-    hosts: Hosts,
-    resolvers: Result<Resolvers, String>,
-    read: [Option<SystemTime>; FILES.len()],
-}
-
-/// One for each family, so that each has an end of its own.
 #[derive(Clone)]
-struct Resolvers {
-    four: TokioResolver,
-    six: TokioResolver,
+pub struct Dns {
+    settings: DnsSettings,
+    hosts: Arc<Hosts>,
+    resolver: Result<Arc<Resolver>, String>,
+    read: [Option<SystemTime>; FILES.len()],
 }
 
 /// A kind of addresses.
@@ -52,7 +43,7 @@ impl Family {
 }
 
 /// A name's addresses.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Sorted, none twice, at least one.
     pub addresses: Vec<IpAddr>,
@@ -62,38 +53,68 @@ pub struct Answer {
     pub open: Option<Family>,
 }
 
+/// Why there is no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// A name server says that there is none.
+    Nothing(&'static str),
+    /// Nobody knows.
+    Failed(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoAnswer::Nothing(why) => f.write_str(why),
+            NoAnswer::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
 impl Dns {
-    /// With the system's settings.
-    pub fn new() -> Dns {
+    /// With these settings, and the system's for what they leave open.
+    pub fn new(settings: &DnsSettings) -> Dns {
         // without the file there are no names in it
-        let hosts = Hosts::from_system().unwrap_or_default();
-        Dns { read: changed_at(), hosts, resolvers: resolvers() }
+        let hosts = Arc::new(Hosts::from_system().unwrap_or_default());
+        let resolver = Resolver::new(settings).map(Arc::new);
+        Dns { settings: settings.clone(), hosts, resolver, read: changed_at() }
     }
 
-    /// Reads the system's settings again if they changed.
-    pub fn follow_system(&mut self) {
-        if self.read != changed_at() {
-            *self = Dns::new();
+    /// Reads the system's settings again if they changed, and takes over these.
+    pub fn follow(&mut self, settings: &DnsSettings) {
+        if self.settings != *settings || self.read != changed_at() {
+            *self = Dns::new(settings);
         }
     }
 
+    /// How names are asked for.
+    pub fn settings(&self) -> &DnsSettings {
+        &self.settings
+    }
+
+    /// Who is asked for what is in no file.
+    pub(super) fn resolver(&self) -> Result<&Arc<Resolver>, String> {
+        self.resolver.as_ref().map_err(String::clone)
+    }
+
     /// The question, as a future of its own that needs nothing of `self` any more.
-    pub fn look_up(&self, host: &str) -> impl Future<Output = Result<Answer, String>> + Send + use<> {
+    pub fn look_up(&self, host: &str) -> impl Future<Output = Result<Answer, NoAnswer>> + Send + use<> {
         let fixed = if is_localhost(host) { LOOPBACK.to_vec() } else { self.written(host) };
-        let (resolvers, host) = (self.resolvers.clone(), host.to_owned());
+        let (resolver, host, patience) = (self.resolver.clone(), host.to_owned(), self.settings.share());
         async move {
             if !fixed.is_empty() {
                 return Ok(Answer { addresses: tidy(fixed), valid_for: Duration::MAX, open: None });
             }
-            let Resolvers { four, six } = resolvers?;
-            let (mut four, mut six) = (pin!(ask(four, &host)), pin!(ask(six, &host)));
+            let resolver = resolver.map_err(NoAnswer::Failed)?;
+            let (mut four, mut six) =
+                (pin!(ask(&resolver, &host, RecordType::A)), pin!(ask(&resolver, &host, RecordType::AAAA)));
             let (four, six) = tokio::select! {
                 first = &mut four => {
-                    let second = other(&first, six).await;
+                    let second = other(&first, six, patience).await;
                     (first, second)
                 }
                 first = &mut six => {
-                    let second = other(&first, four).await;
+                    let second = other(&first, four, patience).await;
                     (second, first)
                 }
             };
@@ -110,12 +131,6 @@ impl Dns {
     }
 }
 
-impl Default for Dns {
-    fn default() -> Self {
-        Dns::new()
-    }
-}
-
 /// Both loopback addresses: a program that listens on "localhost" may have taken either.
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
@@ -127,54 +142,56 @@ fn is_localhost(host: &str) -> bool {
 
 /// What came of a question about one family.
 enum Reply {
-    Found(LookupIp),
+    Found(Records),
     /// There is no such name, or it has no address of this family.
     Nothing(&'static str),
     /// Nobody knows.
     Failed(String),
 }
 
-async fn ask(resolver: TokioResolver, host: &str) -> Reply {
-    match tokio::time::timeout(PATIENCE, resolver.lookup_ip(host)).await {
-        Ok(Ok(found)) if found.iter().next().is_some() => Reply::Found(found),
-        Ok(Ok(_)) => Reply::Nothing("it has no address"),
-        Ok(Err(e)) if e.is_nx_domain() => Reply::Nothing("there is no such name"),
-        Ok(Err(e)) if e.is_no_records_found() => Reply::Nothing("it has no address"),
-        Err(_) | Ok(Err(NetError::Timeout)) => Reply::Failed("no name server answers in time".into()),
-        Ok(Err(e)) => Reply::Failed(e.to_string()),
+async fn ask(resolver: &Resolver, host: &str, kind: RecordType) -> Reply {
+    match resolver.ask(host, kind).await {
+        resolver::Reply::Found(records) => Reply::Found(records),
+        resolver::Reply::Nothing(why) if why == NO_NAME => Reply::Nothing(why),
+        resolver::Reply::Nothing(_) => Reply::Nothing("it has no address"),
+        resolver::Reply::Failed(why) => Reply::Failed(why),
     }
 }
 
-/// The reply about the other family: waited for less patiently where there are addresses already.
-async fn other(first: &Reply, second: Pin<&mut impl Future<Output = Reply>>) -> Reply {
+/// The reply about the other family: waited for less patiently where there are addresses already. Some name servers never answer when
+/// asked for IPv6 addresses.
+async fn other(first: &Reply, second: Pin<&mut impl Future<Output = Reply>>, patience: Duration) -> Reply {
     let Reply::Found(_) = first else { return second.await };
     let late = |_| Reply::Failed("no answer in time".into());
-    tokio::time::timeout(FAMILY_PATIENCE, second).await.unwrap_or_else(late)
+    tokio::time::timeout(patience, second).await.unwrap_or_else(late)
 }
 
-fn merge(four: Reply, six: Reply) -> Result<Answer, String> {
+fn merge(four: Reply, six: Reply) -> Result<Answer, NoAnswer> {
     let (found, open) = match (four, six) {
         // each was found below another search domain: these are two things
-        (Reply::Found(four), Reply::Found(six)) if four.query().name() != six.query().name() => (vec![four], None),
+        (Reply::Found(four), Reply::Found(six)) if four.name != six.name => (vec![four], None),
         (Reply::Found(four), Reply::Found(six)) => (vec![four, six], None),
         (Reply::Found(one), Reply::Nothing(_)) | (Reply::Nothing(_), Reply::Found(one)) => (vec![one], None),
         (Reply::Found(four), Reply::Failed(_)) => (vec![four], Some(Family::V6)),
         (Reply::Failed(_), Reply::Found(six)) => (vec![six], Some(Family::V4)),
-        (Reply::Failed(why), _) | (_, Reply::Failed(why)) => return Err(why),
-        (Reply::Nothing(why), Reply::Nothing(_)) => return Err(why.into()),
+        (Reply::Failed(why), _) | (_, Reply::Failed(why)) => return Err(NoAnswer::Failed(why)),
+        (Reply::Nothing(why), Reply::Nothing(_)) => return Err(NoAnswer::Nothing(why)),
     };
-    let ends = found.iter().map(LookupIp::valid_until).min();
-    let valid_for = ends.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()));
-    Ok(Answer {
-        addresses: tidy(found.iter().flat_map(LookupIp::iter).collect()),
-        valid_for: if open.is_some() { valid_for.min(OPEN_FOR) } else { valid_for },
-        open,
-    })
+    let valid_for = found.iter().map(|records| records.valid_for).min().unwrap_or(Duration::ZERO);
+    let ips = found.iter().flat_map(|records| &records.data).filter_map(|data| data.ip_addr());
+    let addresses = tidy(ips.collect());
+    if addresses.is_empty() {
+        return Err(NoAnswer::Failed("a name server answers with addresses that lead nowhere".into()));
+    }
+    Ok(Answer { addresses, valid_for: if open.is_some() { valid_for.min(OPEN_FOR) } else { valid_for }, open })
 }
 
-/// Sorted, none twice, not too many, and without those that this machine has no way to.
-fn tidy(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
-    let mut addresses: Vec<IpAddr> = addresses.into_iter().map(|ip| ip.to_canonical()).collect();
+/// Sorted, none twice, not too many, and without those that lead nowhere, or that this machine has no way to.
+pub(super) fn tidy(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    // 0.0.0.0 is what name servers say that block a name; a connection to it would lead to this machine
+    let leads_somewhere = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast() && *ip != Ipv4Addr::BROADCAST;
+    let mut addresses: Vec<IpAddr> =
+        addresses.into_iter().map(|ip| ip.to_canonical()).filter(leads_somewhere).collect();
     addresses.sort_unstable();
     addresses.dedup();
     addresses.truncate(ADDRESSES_MAX);
@@ -190,22 +207,6 @@ fn tidy(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 fn has_route(ip: IpAddr) -> bool {
     let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     UdpSocket::bind(SocketAddr::new(any, 0)).and_then(|socket| socket.connect(SocketAddr::new(ip, 9))).is_ok()
-}
-
-fn resolvers() -> Result<Resolvers, String> {
-    Ok(Resolvers { four: resolver(LookupIpStrategy::Ipv4Only)?, six: resolver(LookupIpStrategy::Ipv6Only)? })
-}
-
-fn resolver(strategy: LookupIpStrategy) -> Result<TokioResolver, String> {
-    let said = |e: &dyn std::fmt::Display| format!("the system's resolver settings cannot be used: {e}");
-    let mut builder = TokioResolver::builder_tokio().map_err(|e| said(&e))?;
-    let options = builder.options_mut();
-    // when to ask again is the caller's business, and so is the file
-    options.cache_size = 0;
-    options.use_hosts_file = ResolveHosts::Never;
-    options.ip_strategy = strategy;
-    options.timeout = options.timeout.min(SERVER_PATIENCE);
-    builder.build().map_err(|e| said(&e))
 }
 
 fn changed_at() -> [Option<SystemTime>; FILES.len()] {
@@ -232,6 +233,7 @@ mod tests {
     #[test]
     fn addresses_are_sorted_told_apart_and_bounded() {
         assert_eq!(tidy(ips("127.0.0.9 ::ffff:127.0.0.2 127.0.0.9")), ips("127.0.0.2 127.0.0.9"));
+        assert_eq!(tidy(ips("0.0.0.0 127.0.0.2 :: 224.0.0.1 255.255.255.255")), ips("127.0.0.2"));
         let many = (0..1000u32).map(|n| IpAddr::from(Ipv4Addr::from(0x0a00_0000 + n))).rev().collect();
         let kept = tidy(many);
         assert_eq!((kept.len(), kept[0]), (ADDRESSES_MAX, IpAddr::from([10, 0, 0, 0])));

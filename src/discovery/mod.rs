@@ -1,5 +1,25 @@
-//! Where endpoints come from: so far fixed addresses and names.
+//! Where endpoints come from: fixed addresses, names, and sources that are asked for the endpoints of a service.
 
+pub mod asking;
+pub mod board;
 pub mod dns;
+pub mod docker;
+mod doubts;
+pub mod follow;
+pub mod found;
+pub mod kept;
+pub mod names;
+mod resolver;
+pub mod services;
+mod settings;
+pub mod sought;
+mod srv;
 
+pub use asking::ask_names;
+pub use board::{Board, News, SourceStanding, Standing};
 pub use dns::Dns;
+pub use doubts::Doubts;
+pub use found::Found;
+pub use kept::Kept;
+pub use settings::DnsSettings;
+pub use sought::{Sought, SourceKind};
