@@ -4,13 +4,14 @@ use super::count::Count;
 use super::entry::Entry;
 use super::learned::Learned;
 use super::passive::{Passive, Rule};
+use super::word::Word;
 use crate::http::clock::{Moment, Span};
 use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// One place that serves a pool's requests.
 pub struct Endpoint {
@@ -26,6 +27,8 @@ pub struct Endpoint {
     max_conns: AtomicU32,
     /// The operator wants no more requests here.
     drained: AtomicBool,
+    /// What the source that found it says of it, a [`Word`].
+    word: AtomicU8,
     /// Its active check fails.
     down: AtomicBool,
     /// It starts down, and no check has judged it yet.
@@ -84,6 +87,10 @@ pub enum State {
     Ejected,
     /// Its name has no address.
     Unresolved,
+    /// Its source says that it is about to go: it finishes what it has.
+    Leaving,
+    /// Its source says that it is not well.
+    Unhealthy,
     /// Drained by the operator; requests are still in flight.
     Draining,
     /// Drained by the operator, and empty.
@@ -98,6 +105,8 @@ impl State {
             State::Down => "down",
             State::Ejected => "ejected",
             State::Unresolved => "unresolved",
+            State::Leaving => "leaving",
+            State::Unhealthy => "unhealthy",
             State::Draining => "draining",
             State::Drained => "drained",
         }
@@ -122,6 +131,7 @@ impl Endpoint {
             weight: AtomicU32::new(1),
             max_conns: AtomicU32::new(Count::UNLIMITED),
             drained: AtomicBool::new(entry.is_drained()),
+            word: AtomicU8::new(entry.word() as u8),
             down: AtomicBool::new(false),
             starting: AtomicBool::new(false),
             passive: Passive::default(),
@@ -174,6 +184,7 @@ impl Endpoint {
     /// May it take a request?
     pub(super) fn is_open(&self, now: Moment, rule: Rule) -> bool {
         !self.drained.load(Relaxed)
+            && self.word.load(Relaxed) == Word::Fine as u8
             && !self.down.load(Relaxed)
             && self.passive.is_open(rule, now.0)
             && self.in_flight.get() < self.max_conns.load(Relaxed)
@@ -203,6 +214,8 @@ impl Endpoint {
         match () {
             () if self.drained.load(Relaxed) && self.in_flight() > 0 => State::Draining,
             () if self.drained.load(Relaxed) => State::Drained,
+            () if self.word() == Word::Leaving => State::Leaving,
+            () if self.word() == Word::Unhealthy => State::Unhealthy,
             () if self.down.load(Relaxed) => State::Down,
             () if self.passive.is_ejected(rule) => State::Ejected,
             () => State::Up,
@@ -219,6 +232,18 @@ impl Endpoint {
     /// It is not listed any more.
     pub(super) fn forget_draining(&self) {
         self.drained.store(false, Relaxed);
+    }
+
+    /// What the source that found it says of it.
+    pub fn word(&self) -> Word {
+        Word::of(self.word.load(Relaxed))
+    }
+
+    /// The source says so at `now`.
+    pub(super) fn set_word(&self, word: Word, now: Moment) {
+        if Word::of(self.word.swap(word as u8, Relaxed)) != Word::Fine && word == Word::Fine {
+            self.rise(now);
+        }
     }
 
     pub fn is_drained(&self) -> bool {

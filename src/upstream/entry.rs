@@ -3,12 +3,13 @@
 use super::endpoint::{Endpoint, Target};
 use super::idle::Slots;
 use super::waiting::Room;
+use super::word::Word;
 use crate::http::clock::{Moment, Span};
 use crate::telemetry::EndpointStats;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// One line of `endpoints:`.
@@ -20,6 +21,10 @@ pub struct Entry {
     pub stats: EndpointStats,
     /// The operator wants no more requests there.
     drained: AtomicBool,
+    /// What the source that found it says of it, a [`Word`].
+    word: AtomicU8,
+    /// Who it is, in the words of the source that found it.
+    known_as: ArcSwapOption<Box<str>>,
     /// Its name did not resolve when last asked, and the log has said so.
     pub(super) unresolved: AtomicBool,
     /// When the log last said that it cannot be reached, in nanoseconds; 0 for never.
@@ -56,6 +61,8 @@ impl Entry {
             place,
             stats,
             drained: AtomicBool::new(false),
+            word: AtomicU8::new(Word::default() as u8),
+            known_as: ArcSwapOption::empty(),
             unresolved: AtomicBool::new(false),
             complained: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
@@ -80,6 +87,38 @@ impl Entry {
     pub(super) fn forget_draining(&self) {
         self.set_drained(false);
         self.endpoints().iter().filter_map(Weak::upgrade).for_each(|e| e.forget_draining());
+    }
+
+    /// What the source that found it says of it.
+    pub fn word(&self) -> Word {
+        Word::of(self.word.load(Relaxed))
+    }
+
+    /// Who it is, in the words of the source that found it.
+    pub fn known_as(&self) -> Option<Arc<Box<str>>> {
+        self.known_as.load_full()
+    }
+
+    /// Whether somebody may call it so: as written, or as its source does.
+    pub(super) fn is_called(&self, text: &str) -> bool {
+        *self.address == *text || self.known_as.load().as_ref().is_some_and(|known| ***known == *text)
+    }
+
+    /// The source says so at `now`.
+    pub(super) fn set_word(&self, word: Word, known_as: &str, now: Moment) {
+        if self.known_as.load().as_ref().is_none_or(|known| ***known != *known_as) {
+            self.known_as.store(Some(Arc::new(known_as.into())));
+        }
+        self.word.store(word as u8, Relaxed);
+        self.endpoints().iter().filter_map(Weak::upgrade).for_each(|e| e.set_word(word, now));
+    }
+
+    /// No source has a say in it any more.
+    pub(super) fn forget_word(&self, now: Moment) {
+        if self.known_as.swap(None).is_some() {
+            self.word.store(Word::Fine as u8, Relaxed);
+            self.endpoints().iter().filter_map(Weak::upgrade).for_each(|e| e.set_word(Word::Fine, now));
+        }
     }
 
     /// Where its endpoints are now.
@@ -143,11 +182,16 @@ impl Entry {
         due && self.complained.compare_exchange(last, now.0.max(1), Relaxed, Relaxed).is_ok()
     }
 
-    /// A connection failed: if it is a name, the address may be one of the past.
+    /// A connection failed: if it is a name, or was found, the address may be one of the past.
     pub fn doubt(&self) {
-        if matches!(self.place, Place::Name { .. }) {
+        if matches!(self.place, Place::Name { .. }) || self.known_as.load().is_some() {
             self.doubted.store(true, Relaxed);
         }
+    }
+
+    /// Whether there is a doubt about it, which is forgotten by that.
+    pub(super) fn take_doubt(&self) -> bool {
+        self.doubted.load(Relaxed) && self.doubted.swap(false, Relaxed)
     }
 
     /// Is its name to be asked at `now`? Earlier than planned where a connection failed, but not more often than each `floor`.

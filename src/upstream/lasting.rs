@@ -68,14 +68,20 @@ impl Lasting {
         turn.served = number;
         self.update(entries, rules, now);
         drop(turn);
-        let listed: HashSet<*const Entry> = entries.iter().map(|l| Arc::as_ptr(&l.entry)).collect();
-        let known: Vec<Arc<Entry>> = lock(&self.known).values().filter_map(Weak::upgrade).collect();
-        for gone in known.iter().filter(|entry| !listed.contains(&Arc::as_ptr(entry))) {
-            // whoever lists it again wants it to serve
-            gone.forget_draining();
-        }
+        self.forget(entries);
         // a limit may have been raised
         self.room.look();
+    }
+
+    /// What is not among these entries any more was drained for good: whoever lists it again wants it to serve.
+    pub(super) fn forget(&self, entries: &[Listed]) {
+        let listed: HashSet<*const Entry> = entries.iter().map(|l| Arc::as_ptr(&l.entry)).collect();
+        let mut known = lock(&self.known);
+        known.retain(|_, entry| entry.strong_count() > 0);
+        let known: Vec<Arc<Entry>> = known.values().filter_map(Weak::upgrade).collect();
+        for gone in known.iter().filter(|entry| !listed.contains(&Arc::as_ptr(entry))) {
+            gone.forget_draining();
+        }
     }
 
     /// Looks at the addresses of the entries again, if it is this pool's turn. True when the endpoints changed.

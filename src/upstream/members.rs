@@ -5,6 +5,7 @@ use super::balance::ring::Ring;
 use super::endpoint::Endpoint;
 use super::entry::Entry;
 use super::pool::Rules;
+use super::word::Word;
 use crate::http::clock::Moment;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,6 +27,8 @@ pub struct Members {
     pub backup: Box<[Arc<Endpoint>]>,
     /// Where hashed keys lead among the primary ones.
     pub ring: Option<Ring>,
+    /// There is one endpoint in all that its source does not hold back.
+    single: bool,
 }
 
 impl Members {
@@ -54,11 +57,13 @@ impl Members {
         let (primary, backup) = (tier(false), tier(true));
         let hashes = rules.balance == Balance::Hash;
         let same = is_same(&before.primary, &primary) && is_same(&before.backup, &backup);
-        if same && !shifted && hashes == before.ring.is_some() {
+        let fine = primary.iter().chain(&backup).filter(|e| e.word() == Word::Fine).count();
+        let single = fine == 1;
+        if same && !shifted && single == before.single && hashes == before.ring.is_some() {
             return None;
         }
         let ring = hashes.then(|| Ring::of(&primary));
-        let members = Members { primary, backup, ring };
+        let members = Members { primary, backup, ring, single };
         // they begin a new round: what they owe each other was reckoned in other weights, or is owed by somebody who is gone
         members.iter().for_each(|e| e.turn.store(0, Relaxed));
         Some(members)
@@ -72,9 +77,10 @@ impl Members {
         self.primary.is_empty() && self.backup.is_empty()
     }
 
-    /// There is one endpoint in all: it is never left alone for its failures, since there is nobody else.
+    /// There is one endpoint in all, beside those that their source holds back: it is never left alone for its failures, since there is
+    /// nobody else.
     pub fn is_single(&self) -> bool {
-        self.primary.len() + self.backup.len() == 1
+        self.single
     }
 }
 

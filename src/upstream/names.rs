@@ -13,10 +13,6 @@ use tokio::task::JoinSet;
 
 /// How often it is looked whether a name is due.
 pub const TICK: Duration = Duration::from_millis(200);
-/// An answer holds at least this long, whatever the name server says.
-const FLOOR: Duration = Duration::from_secs(1);
-/// And at most this long: Docker says ten minutes of a container that is gone the next.
-const CEILING: Duration = Duration::from_secs(15);
 /// After no answer it is asked again this soon.
 const AGAIN: Duration = Duration::from_secs(2);
 /// Questions at one time.
@@ -61,7 +57,8 @@ impl Questions {
         while let Some(answered) = self.0.try_join_next() {
             news |= answered.unwrap_or(false);
         }
-        for entry in next(pools, now, QUESTIONS_MAX.saturating_sub(self.0.len())) {
+        let floor = dns.settings().min_ttl.into();
+        for entry in next(pools, now, floor, QUESTIONS_MAX.saturating_sub(self.0.len())) {
             entry.ask_again(Moment::NEVER);
             self.0.spawn(ask(dns, Arc::clone(entry), now));
         }
@@ -70,15 +67,15 @@ impl Questions {
 }
 
 /// At most `most` of those that are due, the longest waiting first: many names that time out do not keep the others from their turn.
-fn next<'p>(pools: &'p [&Pool], now: Moment, most: usize) -> Vec<&'p Arc<Entry>> {
-    let mut due: Vec<_> = due(pools, now).collect();
+fn next<'p>(pools: &'p [&Pool], now: Moment, floor: Span, most: usize) -> Vec<&'p Arc<Entry>> {
+    let mut due: Vec<_> = due(pools, now, floor).collect();
     due.sort_by_key(|entry| entry.asked_at());
     due.truncate(most);
     due
 }
 
-fn due<'p>(pools: &'p [&Pool], now: Moment) -> impl Iterator<Item = &'p Arc<Entry>> {
-    names(pools).filter(move |entry| entry.is_due(now, FLOOR.into()))
+fn due<'p>(pools: &'p [&Pool], now: Moment, floor: Span) -> impl Iterator<Item = &'p Arc<Entry>> {
+    names(pools).filter(move |entry| entry.is_due(now, floor))
 }
 
 fn new<'p>(pools: &'p [&Pool]) -> impl Iterator<Item = &'p Arc<Entry>> {
@@ -109,18 +106,19 @@ fn ask(dns: &Dns, entry: Arc<Entry>, now: Moment) -> impl Future<Output = bool> 
         Place::Socket(_) | Place::Unix(_) => None,
     };
     let question_open = Question { entry, asked: now };
+    let settings = dns.settings().clone();
     async move {
         let entry = &question_open.entry;
         let (Some(question), Place::Name { port, addresses, .. }) = (question, &entry.place) else { return false };
         let Answer { addresses: found, valid_for, open } = match question.await {
             Ok(answer) => answer,
             Err(why) => {
-                complain(entry, &why);
+                complain(entry, &why.to_string());
                 entry.asked(now, AGAIN.into());
                 return false;
             }
         };
-        entry.asked(now, holds(valid_for));
+        entry.asked(now, settings.holds(valid_for).into());
         let known = addresses.load_full();
         let kept = known.iter().copied().filter(|known| open == Some(Family::of(known.ip())));
         let mut found: Vec<SocketAddr> = found.into_iter().map(|ip| SocketAddr::new(ip, *port)).chain(kept).collect();
@@ -135,11 +133,6 @@ fn ask(dns: &Dns, entry: Arc<Entry>, now: Moment) -> impl Future<Output = bool> 
         }
         changed
     }
-}
-
-/// How long an answer is relied on that says it holds for `span`.
-fn holds(span: Duration) -> Span {
-    span.clamp(FLOOR, CEILING).into()
 }
 
 fn list(addresses: &[SocketAddr]) -> String {
@@ -157,15 +150,10 @@ fn complain(entry: &Entry, why: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::discovery::DnsSettings;
     use crate::upstream::tests::{at, names};
 
-    #[test]
-    fn an_answer_holds_for_a_second_at_least_and_a_quarter_of_a_minute_at_most() {
-        for (said, held) in [(0, 1), (1, 1), (7, 7), (15, 15), (600, 15)] {
-            assert_eq!(holds(Duration::from_secs(said)).0, held * 1_000_000_000);
-        }
-        assert_eq!(holds(Duration::MAX).0, 15_000_000_000);
-    }
+    const FLOOR: Span = Span(1_000_000_000);
 
     #[test]
     fn the_longest_waiting_are_asked_first() {
@@ -176,13 +164,13 @@ mod tests {
         }
         let asked = |most| -> Vec<usize> {
             let pools = [&pool];
-            let next = next(&pools, at(100), most);
+            let next = next(&pools, at(100), FLOOR, most);
             next.iter().filter_map(|next| (0..5).find(|n| Arc::ptr_eq(entry(*n), next))).collect()
         };
         assert_eq!(asked(9), [4, 1, 3, 2, 0], "one was never asked");
         assert_eq!(asked(2), [4, 1]);
         // answered for a long time, and a question that is open
-        entry(1).asked(at(95), CEILING.into());
+        entry(1).asked(at(95), Span(15_000_000_000));
         entry(3).ask_again(Moment::NEVER);
         assert_eq!(asked(9), [4, 2, 0]);
         // a connection failed there
@@ -195,8 +183,8 @@ mod tests {
         let pool = names(1);
         let entry = &pool.entries[0].entry;
         entry.ask_again(Moment::NEVER);
-        drop(ask(&Dns::new(), Arc::clone(entry), at(10)));
-        assert!(!entry.is_due(at(11), FLOOR.into()));
-        assert!(entry.is_due(at(12), FLOOR.into()));
+        drop(ask(&Dns::new(&DnsSettings::default()), Arc::clone(entry), at(10)));
+        assert!(!entry.is_due(at(11), FLOOR));
+        assert!(entry.is_due(at(12), FLOOR));
     }
 }

@@ -5,6 +5,7 @@ use super::endpoint::{Endpoint, InFlight, State};
 use super::idle::Keepalive;
 use super::lasting::Lasting;
 use super::members::{Listed, Members};
+use super::origin::Origin;
 use super::passive::Rule;
 use crate::http::clock::{Moment, Span};
 use crate::tls::{ClientTls, Mark};
@@ -16,7 +17,9 @@ use std::sync::Arc;
 pub struct Pool {
     pub name: Box<str>,
     /// In the order of the configuration.
-    pub entries: Box<[Listed]>,
+    pub entries: Arc<Box<[Listed]>>,
+    /// Where its endpoints come from, if they are not written.
+    pub origin: Option<Origin>,
     pub rules: Rules,
     pub lasting: Arc<Lasting>,
     /// Which of the pools with this name it is.
@@ -88,16 +91,28 @@ impl Pool {
     /// A pool of these entries, made at `now`. It takes over the endpoints of the pool with this name when it is served.
     pub fn new(name: &str, entries: Box<[Listed]>, rules: Rules, lasting: Arc<Lasting>, now: Moment) -> Pool {
         let number = lasting.number();
-        let pool = Pool { name: name.into(), entries, rules, lasting, number, made: now };
+        let entries = Arc::new(entries);
+        let pool = Pool { name: name.into(), entries, origin: None, rules, lasting, number, made: now };
         if pool.lasting.is_new() {
             pool.serve();
         }
         pool
     }
 
+    /// A pool whose endpoints are found by a source; so far it has none.
+    pub fn of(name: &str, origin: Origin, rules: Rules, lasting: Arc<Lasting>, now: Moment) -> Pool {
+        let pool = Pool { origin: Some(origin), ..Pool::new(name, Box::default(), rules, lasting, now) };
+        pool.find(now);
+        pool
+    }
+
     /// The pool is in force: its entries are the endpoints from now on, for requests too that began with the pool before.
     pub fn serve(&self) {
-        self.lasting.serve(self.number, &self.entries, &self.rules, self.made);
+        if self.origin.is_none() {
+            // a source may have found some of them before they were written
+            self.entries.iter().for_each(|listed| listed.entry.forget_word(self.made));
+        }
+        self.lasting.serve(self.number, &self.listed(), &self.rules, self.made);
     }
 
     /// What connections to its endpoints must be made on.
@@ -112,7 +127,7 @@ impl Pool {
 
     /// Looks at the entries' addresses again. True when the endpoints changed.
     pub fn refresh(&self, now: Moment) -> bool {
-        self.lasting.refresh(self.number, &self.entries, &self.rules, now)
+        self.lasting.refresh(self.number, &self.listed(), &self.rules, now)
     }
 
     /// Chooses the endpoint for a request and counts it there; `None` when none can take it that was not tried.
@@ -155,14 +170,14 @@ impl Pool {
     /// endpoints that were; `None` when there is no such endpoint.
     pub fn drain(&self, address: &str, drained: bool, now: Moment) -> Option<usize> {
         let mut found = None;
-        for listed in self.entries.iter().filter(|l| *l.entry.address == *address) {
+        for listed in self.listed().iter().filter(|l| l.entry.is_called(address)) {
             listed.entry.set_drained(drained);
             // what is behind a name may have been replaced meanwhile
             listed.entry.doubt();
             found = Some(0);
         }
         for endpoint in self.lasting.members().iter() {
-            if *endpoint.entry.address == *address || endpoint.target.is_called(address) {
+            if endpoint.entry.is_called(address) || endpoint.target.is_called(address) {
                 endpoint.set_drained(drained, now);
                 found = Some(found.unwrap_or(0) + 1);
             }
@@ -172,7 +187,8 @@ impl Pool {
 
     /// What the operator has drained: entries as they are written, and of others the single addresses.
     pub fn drained(&self) -> Vec<String> {
-        let entries = self.entries.iter().map(|l| &l.entry).filter(|e| e.is_drained()).map(|e| e.address.to_string());
+        let listed = self.listed();
+        let entries = listed.iter().map(|l| &l.entry).filter(|e| e.is_drained()).map(|e| e.address.to_string());
         let members = self.members();
         let single = members.iter().filter(|e| e.is_drained() && !e.entry.is_drained()).map(|e| e.target.to_string());
         entries.chain(single).collect()
