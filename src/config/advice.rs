@@ -185,7 +185,11 @@ fn attempts(document: &Document, written: &[Written], reading: &Reading<'_>) {
 
 /// How many endpoints a pool has, if that is known: a name may stand for several.
 fn endpoints(document: &Document, upstream: &str) -> Option<usize> {
-    let endpoints = &document.upstreams.get(upstream)?.endpoints;
+    let upstream = document.upstreams.get(upstream)?;
+    if upstream.discover.is_some() {
+        return None;
+    }
+    let endpoints = &upstream.endpoints;
     let named = endpoints.iter().any(|endpoint| matches!(*endpoint.address, EndpointAddress::Name { .. }));
     (!named).then_some(endpoints.len())
 }

@@ -92,6 +92,9 @@ macro_rules! section_key {
     ($key:literal, $doc:expr, list($form:expr, $type:ty)) => {
         $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Required, $type)
     };
+    ($key:literal, $doc:expr, list_or_none($form:expr, $type:ty)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Nothing, $type)
+    };
     ($key:literal, $doc:expr, optional_within($form:expr, $type:ty)) => {
         $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Nothing, $type)
     };
@@ -117,6 +120,9 @@ macro_rules! section_field {
     };
     ($fields:ident, $key:literal, list($form:expr, $type:ty)) => {
         $fields.required($key, &$form)
+    };
+    ($fields:ident, $key:literal, list_or_none($form:expr, $type:ty)) => {
+        $fields.optional($key, &$form).map(Option::unwrap_or_default)
     };
     ($fields:ident, $key:literal, optional_within($form:expr, $type:ty)) => {
         $fields.optional($key, &$form)

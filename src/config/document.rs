@@ -8,8 +8,8 @@ use super::node::Node;
 use super::route::{ROUTES, WrittenRoute};
 use super::shape::Shape;
 use super::{
-    AdminConfig, AuthorityConfig, DefaultsConfig, Diagnostic, ListenerConfig, ObservabilityConfig, RouteConfig,
-    Spanned, UpstreamConfig,
+    AdminConfig, AuthorityConfig, DefaultsConfig, Diagnostic, DiscoveryConfig, ListenerConfig, ObservabilityConfig,
+    RouteConfig, Spanned, UpstreamConfig,
 };
 use crate::value::{Cidr, Complaint};
 use std::collections::{HashMap, HashSet};
@@ -41,6 +41,8 @@ section! { "the document",
         "defaults" => defaults: DefaultsConfig, section(DefaultsConfig);
         /// Pools of endpoints, by name. Needed by routes with `upstream`.
         "upstreams" => upstreams: Named<UpstreamConfig>, optional_named(UpstreamConfig);
+        /// How the sources are asked that find endpoints for upstreams with `discover`.
+        "discovery" => discovery: DiscoveryConfig, section(DiscoveryConfig);
         /// Authorities that issue certificates on order, by name. Needed by certificates with `acme`.
         "acme" => acme: Named<AuthorityConfig>, optional_named(AuthorityConfig);
         /// Which requests go where. Their order means nothing.
@@ -50,7 +52,7 @@ section! { "the document",
         /// What the gateway writes down.
         "observability" => observability: ObservabilityConfig, section(ObservabilityConfig);
     }
-    later ["queues", "policies", "discovery"]
+    later ["queues", "policies"]
 }
 
 /// How many worker threads serve.

@@ -86,8 +86,8 @@ impl Material {
                 reader.listener(tls);
             }
         }
-        for (_, upstream) in document.upstreams.iter() {
-            let Some(tls) = &upstream.tls else { continue };
+        let upstreams = document.upstreams.iter().filter_map(|(_, upstream)| upstream.tls.as_ref());
+        for tls in upstreams.chain(&document.discovery.docker.tls) {
             if let Some(files) = tls.certificate() {
                 reader.certificate(Role::Client, &files);
             }

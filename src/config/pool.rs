@@ -3,6 +3,7 @@
 use super::lints::{IDLE_BEYOND_AGE, LONE_ENDPOINT};
 use super::section::Fields;
 use super::tls_lints::PLAIN_TO_443;
+use super::upstream::ENDPOINTS;
 use super::{Balance, Diagnostic, EndpointConfig, Span, UpstreamConfig, UpstreamKeepaliveConfig};
 use crate::value::EndpointAddress;
 
@@ -15,6 +16,9 @@ pub(super) fn check(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
     if !fields.are_sound() {
         return;
     }
+    if ways(fields) {
+        return;
+    }
     backups(upstream, fields);
     hashes(upstream, fields);
     encryption(upstream, fields);
@@ -24,6 +28,21 @@ pub(super) fn check(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
     {
         alone(upstream, only, fields);
     }
+}
+
+/// Complains unless the endpoints are either written or found. True when it did.
+fn ways(fields: &Fields<'_, '_>) -> bool {
+    match (fields.place("endpoints"), fields.place("discover")) {
+        (Some(written), Some(found)) => fields.reading.tell(
+            Diagnostic::error(found, "the endpoints of an upstream are either written or found")
+                .label("found")
+                .other(written, "written")
+                .hint("leave `endpoints` or `discover` out, or make two upstreams of it"),
+        ),
+        (None, None) => fields.missing("endpoints", ENDPOINTS.example),
+        _ => return false,
+    }
+    true
 }
 
 /// A pool of backups alone would have nobody to back up.
@@ -72,6 +91,16 @@ fn hashes(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
 
 /// Endpoints that mostly want TLS where there is none, and such as have no name to prove.
 fn encryption(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
+    if let Some(target) = upstream.discover.as_ref().and_then(|discover| discover.dns.as_ref())
+        && target.value.port == 443
+        && upstream.tls.is_none()
+    {
+        fields.reading.tell(
+            Diagnostic::warning(&PLAIN_TO_443, target.at, format!("`{}` is spoken to in plain text", target.value))
+                .label("443 is the port of HTTPS")
+                .hint("write `tls: {}` beside `discover`"),
+        );
+    }
     for EndpointConfig { address, .. } in &upstream.endpoints {
         let port = match &address.value {
             EndpointAddress::Ip(ip) => Some(ip.port()),

@@ -140,6 +140,7 @@ mod tests {
         match (key.form, key.section, key.name) {
             ("section", Some(within), "active") => written(within, &["tcp"]),
             ("section", Some(within), "tls") => written(within, &["verify"]),
+            ("section", Some(within), "docker") => written(within, &["tls"]),
             ("section", Some(within), "respond") => written(within, &["body_file"]),
             ("section", Some(within), "rewrite") => written(within, &["strip_prefix", "replace_prefix", "path"]),
             ("section", Some(within), _) => written(within, &[]),
@@ -151,7 +152,13 @@ mod tests {
                 format!("{{ letsencrypt: {} }}", written(within, &["staging"]))
             }
             ("sections by name", Some(within), _) => {
-                format!("{{ app: {}, canary: {{ endpoints: [app-3:3000] }} }}", written(within, &[]))
+                let discover = within.keys.iter().find(|key| key.name == "discover").and_then(|key| key.section);
+                let sources = discover.map_or(&[][..], |discover| discover.keys).iter();
+                let found: Vec<String> = sources
+                    .map(|key| format!("found-{0}: {{ discover: {{ {0}: {1} }} }}", key.name, key.example))
+                    .collect();
+                let app = written(within, &["discover"]);
+                format!("{{ app: {app}, canary: {{ endpoints: [app-3:3000] }}, {} }}", found.join(", "))
             }
             (_, Some(route), "routes") => {
                 let one = |path: &str, action: &str| {

@@ -57,13 +57,13 @@ pub struct Section {
 
 impl Key {
     /// What to do where nothing stands after the key.
-    fn empty(&self) -> String {
+    fn empty(&self, needed: bool) -> String {
         let example = match self.example {
             "" => String::new(),
             example => format!(", such as `{}: {example}`", self.name),
         };
         match self.absent {
-            Absent::Required => format!("write a value{example}"),
+            Absent::Required | Absent::Nothing if needed => format!("write a value{example}"),
             _ => format!("empty is not absent: write a value{example}, or leave the key out"),
         }
     }
@@ -160,7 +160,9 @@ impl<'n, 's> Fields<'n, 's> {
                     let diagnostic = Diagnostic::error(key.at, format!("`{name}` has no value"));
                     reading.tell(match slip::no_value(&Line::at(source, key.at), written) {
                         Some((label, hint)) => diagnostic.label(label).hint(hint),
-                        None => diagnostic.label("nothing after it").hint(known.empty()),
+                        None => diagnostic.label("nothing after it").hint(
+                            known.empty(known.absent == Absent::Required || section.one_of.contains(&known.name)),
+                        ),
                     });
                 }
             } else if section.later.contains(&name) {
@@ -377,7 +379,11 @@ pub(super) fn key_text<'n>(key: &'n Node<'_>, reading: &'n Reading<'_>) -> Optio
 /// `{ address: … }`: what a section looks like, its required keys or else its first ones.
 fn outline(section: &Section) -> String {
     let required: Vec<_> = section.keys.iter().filter(|key| key.absent == Absent::Required).collect();
-    let shown = if required.is_empty() { section.keys.iter().take(2).collect() } else { required };
+    // of several ways the first, with what stands beside it
+    let way = section.keys.iter().position(|key| section.one_of.first() == Some(&key.name)).unwrap_or(0);
+    let other = |key: &Key| section.one_of.iter().skip(1).any(|way| *way == key.name);
+    let shown: Vec<_> = section.keys.iter().skip(way).take(2).take_while(|key| !other(key)).collect();
+    let shown = if required.is_empty() { shown } else { required };
     let pairs: Vec<String> = shown.iter().map(|key| format!("{}: {}", key.name, key.example)).collect();
     format!("{{ {} }}", pairs.join(", "))
 }

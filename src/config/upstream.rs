@@ -7,7 +7,7 @@ use super::node::{Kind, Node};
 use super::pool;
 use super::section::Sectioned;
 use super::shape::{self, Shape};
-use super::{ActiveConfig, Balance, Diagnostic, PassiveConfig, Spanned, UpstreamTlsConfig, advice};
+use super::{ActiveConfig, Balance, Diagnostic, DiscoverConfig, PassiveConfig, Spanned, UpstreamTlsConfig, advice};
 use crate::value::{Complaint, EndpointAddress, is_token};
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ section! { "an upstream",
         /// `{ cookie: NAME }`, `{ query: NAME }`, `path`, `uri` (path and query) or `client_ip`.
         "balance" => balance: Balance, default(BALANCE, "least_conn");
         /// The endpoints: addresses, or maps with an address and more.
-        "endpoints" => endpoints: Vec<EndpointConfig>, list(ENDPOINTS, EndpointConfig);
+        "endpoints" => endpoints: Vec<EndpointConfig>, list_or_none(ENDPOINTS, EndpointConfig);
+        /// Who finds the endpoints, in place of `endpoints`: they come and go while the gateway runs, and nothing is reloaded.
+        "discover" => discover: Option<DiscoverConfig>, optional_section(DiscoverConfig);
         /// What the endpoints speak. `h1` is HTTP/1.1.
         "protocol" => protocol: UpstreamProtocol, default(PROTOCOL, "h1");
         /// Connections kept for the next request.
@@ -43,7 +45,8 @@ section! { "an upstream",
         /// TLS to the endpoints, `{}` with the defaults. Off unless written: they are spoken to in plain text, whatever their port.
         "tls" => tls: Option<UpstreamTlsConfig>, optional_section(UpstreamTlsConfig);
     }
-    later ["discover"]
+    later []
+    exactly one of ["endpoints", "discover"]
     checked by pool::check
 }
 
@@ -144,7 +147,7 @@ const COOKIE_NAME: Form<Box<str>> = Form {
     },
 };
 
-const ENDPOINTS: Form<Vec<EndpointConfig>> = Form {
+pub(super) const ENDPOINTS: Form<Vec<EndpointConfig>> = Form {
     form: "a list of addresses or endpoints",
     example: "[app-1:3000, { address: app-2:3000, weight: 2 }]",
     shape: Shape::List(&Shape::SectionOr(&EndpointConfig::SECTION, "address"), 1),

@@ -17,7 +17,8 @@ section! { "`tls` of an upstream",
     #[derive(Clone, PartialEq, Eq, Hash)]
     pub struct UpstreamTlsConfig {
         /// The name that is asked for, and that the endpoints must prove. Left out: the host of each endpoint as it is written, or its
-        /// address. A Unix socket has neither.
+        /// address. A Unix socket has neither. Beside `discover` with `dns` it is the name that is written there, with `srv` the domain after
+        /// `_service._tcp.`, since what the records say anybody on the way could have said.
         "sni" => sni: Option<Spanned<Box<str>>>, optional(SNI);
         /// The authorities that are believed, PEM. Left out: those that the system believes.
         "ca" => ca: Option<Spanned<FilePath>>, optional(CA);

@@ -3,10 +3,11 @@
 use super::form::word;
 use super::{
     AccessLogConfig, AccessLogOutput, ActionConfig, ActiveConfig, AdminConfig, Balance, ClientKeepaliveConfig,
-    ClientLimitsConfig, DefaultsConfig, Document, EditsConfig, EndpointConfig, ErrorAnswerConfig, ErrorPageConfig,
-    HeadersConfig, ListenerConfig, LogConfig, MatchConfig, ObservabilityConfig, PassiveConfig, Probe, RedirectConfig,
-    RequestConfig, RespondConfig, RetriesConfig, RetryOn, RewriteConfig, RouteConfig, SplitChoice, SplitConfig,
-    StickyConfig, Threads, TimeoutsConfig, UpstreamConfig, UpstreamKeepaliveConfig, WaitConfig,
+    ClientLimitsConfig, DefaultsConfig, DiscoveryConfig, DnsConfig, DockerConfig, Document, EditsConfig,
+    EndpointConfig, ErrorAnswerConfig, ErrorPageConfig, HeadersConfig, ListenerConfig, LogConfig, MatchConfig,
+    ObservabilityConfig, PassiveConfig, Probe, RedirectConfig, RequestConfig, RespondConfig, RetriesConfig, RetryOn,
+    RewriteConfig, RouteConfig, SplitChoice, SplitConfig, StickyConfig, Threads, TimeoutsConfig, UpstreamConfig,
+    UpstreamKeepaliveConfig, WaitConfig,
 };
 use crate::value::{Limit, display_duration};
 use std::fmt::{Arguments, Display};
@@ -174,8 +175,19 @@ fn retries(config: &RetriesConfig, out: Sink<'_>) {
 
 /// The facts of an upstream.
 pub fn upstream(upstream: &UpstreamConfig, out: Sink<'_>) {
-    let UpstreamConfig { balance, endpoints, protocol, keepalive, passive, active, slow_start, wait, sticky, tls } =
-        upstream;
+    let UpstreamConfig {
+        balance,
+        endpoints,
+        discover,
+        protocol,
+        keepalive,
+        passive,
+        active,
+        slow_start,
+        wait,
+        sticky,
+        tls,
+    } = upstream;
     match balance {
         Balance::Hash(key) => fact!(out, "balance", format_args!("{{ hash: {key} }}")),
         other => fact!(out, "balance", word(other)),
@@ -184,6 +196,10 @@ pub fn upstream(upstream: &UpstreamConfig, out: Sink<'_>) {
         let most = max_conns.map_or_else(String::new, |most| format!(", max_conns: {most}"));
         let backup = if *backup { ", backup: true" } else { "" };
         fact!(out, "endpoints[{}]"(address.value), format_args!("weight: {weight}{most}{backup}"));
+    }
+    if let Some(discover) = discover {
+        let sought = discover.sought();
+        fact!(out, "discover.{}"(sought.source.word()), sought.service);
     }
     fact!(out, "protocol", word(protocol));
     let UpstreamKeepaliveConfig { idle, idle_timeout, requests, max_age } = keepalive;
@@ -267,6 +283,7 @@ pub fn settings(document: &Document, out: Sink<'_>) {
         readiness_delay,
         defaults: _,
         upstreams: _,
+        discovery,
         acme,
         routes: _,
         admin,
@@ -279,6 +296,22 @@ pub fn settings(document: &Document, out: Sink<'_>) {
     fact!(out, "trusted_proxies", list(trusted_proxies));
     fact!(out, "shutdown_timeout", display_duration(*shutdown_timeout));
     fact!(out, "readiness_delay", display_duration(*readiness_delay));
+    let DiscoveryConfig { docker, dns } = discovery;
+    if document.upstreams.iter().any(|(_, upstream)| upstream.discover.is_some()) {
+        let DockerConfig { endpoint, network, tls } = docker;
+        fact!(out, "discovery.docker.endpoint", endpoint.value);
+        if let Some(network) = network {
+            fact!(out, "discovery.docker.network", network.value);
+        }
+        if let Some(tls) = tls {
+            secured::upstream(tls, &mut |key, value| fact!(out, "discovery.docker.{}"(key), value));
+        }
+    }
+    let DnsConfig { servers, timeout, min_ttl, max_ttl } = dns;
+    fact!(out, "discovery.dns.servers", list(servers));
+    fact!(out, "discovery.dns.timeout", display_duration(*timeout));
+    fact!(out, "discovery.dns.min_ttl", display_duration(*min_ttl));
+    fact!(out, "discovery.dns.max_ttl", display_duration(*max_ttl));
     for (name, authority) in acme.iter() {
         secured::authority(name, authority, out);
     }
