@@ -16,6 +16,7 @@ use crate::config::{
     ActionConfig, Document, Material, RequestConfig, RespondConfig, RetriesConfig, RetryOn, RouteConfig, SplitChoice,
     TimeoutsConfig,
 };
+use crate::discovery::Board;
 use crate::http::clock::{Moment, Span};
 use crate::telemetry::RouteStats;
 use crate::tls::Challenges;
@@ -33,6 +34,8 @@ pub struct Parts {
     pub numbers: Arc<Numbers>,
     /// The proofs that authorities may ask for.
     pub challenges: Arc<Challenges>,
+    /// What the sources say that find endpoints.
+    pub board: Arc<Board>,
     /// What [`Moment`]s count from.
     pub start: Instant,
 }
@@ -89,6 +92,7 @@ pub fn compile(
         routes,
         upstreams,
         trusted_proxies,
+        dns: document.discovery.dns.settings(),
         own,
         outline: Outline::of(document),
         indexes,

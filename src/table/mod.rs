@@ -19,7 +19,7 @@ mod own;
 mod paths;
 mod plant;
 mod policies;
-mod pools;
+pub mod pools;
 mod readings;
 pub mod route;
 mod secure;
@@ -48,6 +48,7 @@ pub use route::{Action, Answer, Retries, Route, Rules, Timeouts};
 pub use split::Split;
 pub use unbuildable::Unbuildable;
 
+use crate::discovery::DnsSettings;
 use crate::http::request::RequestHead;
 use crate::telemetry::UpstreamStats;
 use crate::tls::{Ordered, Presented};
@@ -70,6 +71,8 @@ pub struct Table {
     pub routes: Box<[Route]>,
     pub upstreams: Box<[Arc<Upstream>]>,
     pub trusted_proxies: Box<[Cidr]>,
+    /// How names are asked for.
+    pub dns: DnsSettings,
     /// What requests are counted under that no route of the document takes.
     pub own: OwnRoutes,
     /// All listeners, each at its number.

@@ -16,7 +16,7 @@ use crate::upstream::members::Listed;
 use crate::upstream::passive;
 use crate::upstream::pool::{Rules, Wait};
 use crate::upstream::probe::Check;
-use crate::upstream::{Entry, Lasting, Pool};
+use crate::upstream::{Entry, Lasting, Origin, Pool};
 use crate::value::EndpointAddress;
 use std::sync::Arc;
 
@@ -49,8 +49,20 @@ pub fn upstream(
     };
     let active = config.active.as_ref().map(active);
     let known = before.and_then(|u| u.pool.rules.tls.as_ref());
-    let tls = config.tls.as_ref().map(|config| ClientTls::new(terms(config, material), known));
-    let pool = Pool::new(name, listed.collect(), rules(config, tls), Arc::clone(&lasting), parts.now());
+    let found_host = config.discover.as_ref().and_then(|discover| discover.host());
+    let tls = config.tls.as_ref().map(|config| {
+        let mut terms = terms(config, material);
+        terms.sni = terms.sni.or_else(|| found_host.map(Into::into));
+        ClientTls::new(terms, known)
+    });
+    let (rules, now) = (rules(config, tls), parts.now());
+    let pool = match &config.discover {
+        Some(discover) => {
+            let origin = Origin::new(discover.sought(), &parts.board, parts.workers, &parts.slots);
+            Pool::of(name, origin, rules, Arc::clone(&lasting), now)
+        }
+        None => Pool::new(name, listed.collect(), rules, Arc::clone(&lasting), now),
+    };
     Upstream { pool, stats, active }
 }
 
@@ -86,7 +98,7 @@ fn rules(config: &UpstreamConfig, tls: Option<Arc<ClientTls>>) -> Rules {
 }
 
 /// The terms of an upstream's TLS. Where a file was not read there is no authority in its place: nobody is believed.
-fn terms(config: &UpstreamTlsConfig, material: &Material) -> ClientTerms {
+pub fn terms(config: &UpstreamTlsConfig, material: &Material) -> ClientTerms {
     let UpstreamTlsConfig { sni, ca, cert: _, key: _, verify, min_version } = config;
     let nobody = || Arc::new(Authorities { roots: Arc::new(rustls::RootCertStore::empty()), print: [0; 32] });
     let believed = |file: &Spanned<FilePath>| material.authorities(file).cloned().unwrap_or_else(nobody);

@@ -121,6 +121,7 @@ routes:
             slots: Arc::default(),
             numbers: Arc::default(),
             challenges: Arc::default(),
+            board: Arc::default(),
             start: Instant::now(),
         };
         let live = Arc::new(LiveTable::new(table(text, &parts, None)));

@@ -153,6 +153,7 @@ impl World {
             slots: Arc::default(),
             numbers: Arc::default(),
             challenges: Arc::default(),
+            board: Arc::default(),
             start: Instant::now(),
         };
         let document = config::parse("t", &text(pools)).unwrap_or_else(|report| panic!("{}", report.render(false)));
