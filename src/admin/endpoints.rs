@@ -3,10 +3,12 @@
 use super::answer::{Problem, json};
 use super::{Admin, View};
 use crate::config::suggestion;
+use crate::discovery::Standing;
 use crate::table::{Table, Upstream};
+use crate::telemetry::rfc3339;
 use crate::upstream::entry::Place;
 use crate::upstream::members::Listed;
-use crate::upstream::{Endpoint, State};
+use crate::upstream::{Endpoint, Origin, State};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Path};
 use axum::http::StatusCode;
@@ -22,8 +24,42 @@ pub struct UpstreamStatus {
     pub balance: String,
     /// Requests that wait for an endpoint.
     pub waiting: u32,
-    /// In the order of the configuration.
+    /// In the order of the configuration, or of their addresses where they are found.
     pub endpoints: Vec<EndpointStatus>,
+    /// How they are found, where they are not written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<DiscoveryStatus>,
+}
+
+/// How the endpoints of an upstream are found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveryStatus {
+    pub source: String,
+    /// What the source calls them.
+    pub service: String,
+    /// `waiting`, `ok`, `empty` or `stale`.
+    pub state: String,
+    /// Since when.
+    pub since: String,
+    /// Why it is stale, or waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How many were found.
+    pub endpoints: usize,
+}
+
+impl DiscoveryStatus {
+    fn of(origin: &Origin) -> DiscoveryStatus {
+        let Standing { state, since, error, endpoints, changes: _ } = origin.board.standing(&origin.sought);
+        DiscoveryStatus {
+            source: origin.sought.source.word().to_owned(),
+            service: origin.sought.service.to_string(),
+            state: state.to_owned(),
+            since: rfc3339(since),
+            error,
+            endpoints,
+        }
+    }
 }
 
 /// One endpoint.
@@ -34,6 +70,9 @@ pub struct EndpointStatus {
     /// Of a name, the address that this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
+    /// Of one that was found, what its source calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub state: String,
     /// Requests and tunnels.
     pub in_flight: u32,
@@ -49,7 +88,8 @@ impl UpstreamStatus {
         UpstreamStatus {
             balance: pool.rules.balance.word().to_owned(),
             waiting: pool.lasting.room.waiting(),
-            endpoints: statuses(upstream).collect(),
+            endpoints: statuses(upstream),
+            discovery: pool.origin.as_ref().map(DiscoveryStatus::of),
         }
     }
 }
@@ -58,7 +98,10 @@ impl EndpointStatus {
     /// Whether it is called so: as written, or by its address.
     pub fn is_called(&self, name: &str) -> bool {
         let at = self.at.as_deref().unwrap_or_default();
-        self.address == name || at == name || at.split(" or ").any(|one| one == name)
+        self.address == name
+            || self.name.as_deref() == Some(name)
+            || at == name
+            || at.split(" or ").any(|one| one == name)
     }
 
     fn of(endpoint: &Endpoint, state: State, listed: &Listed) -> EndpointStatus {
@@ -75,6 +118,7 @@ impl EndpointStatus {
         EndpointStatus {
             address: listed.entry.address.to_string(),
             at: None,
+            name: listed.entry.known_as().map(|name| name.to_string()),
             state: state.word().to_owned(),
             in_flight: 0,
             fails: 0,
@@ -84,10 +128,10 @@ impl EndpointStatus {
     }
 }
 
-fn statuses(upstream: &Upstream) -> impl Iterator<Item = EndpointStatus> {
+fn statuses(upstream: &Upstream) -> Vec<EndpointStatus> {
     let pool = &upstream.pool;
-    let members = pool.members();
-    pool.entries.iter().flat_map(move |listed| {
+    let (listed, members) = (pool.listed(), pool.members());
+    let of = |listed: &Listed| {
         let own = members.iter().filter(|endpoint| Arc::ptr_eq(&endpoint.entry, &listed.entry));
         let mut found: Vec<_> = own.map(|e| EndpointStatus::of(e, pool.state(e), listed)).collect();
         if found.is_empty() {
@@ -95,7 +139,8 @@ fn statuses(upstream: &Upstream) -> impl Iterator<Item = EndpointStatus> {
             found.push(EndpointStatus::without_address(state, listed));
         }
         found
-    })
+    };
+    listed.iter().flat_map(of).collect()
 }
 
 /// All upstreams by name.
@@ -114,12 +159,13 @@ pub fn named<'t>(table: &'t Table, name: &str) -> Result<&'t Arc<Upstream>, Prob
 
 /// The endpoints of an upstream that are called so.
 pub fn called(upstream: &Upstream, name: &str) -> Result<Vec<EndpointStatus>, Problem> {
-    let all: Vec<EndpointStatus> = statuses(upstream).collect();
+    let all = statuses(upstream);
     let found: Vec<EndpointStatus> = all.iter().filter(|status| status.is_called(name)).cloned().collect();
     if !found.is_empty() {
         return Ok(found);
     }
-    let names = all.iter().flat_map(|status| [Some(&*status.address), status.at.as_deref()]).flatten();
+    let names =
+        all.iter().flat_map(|status| [Some(&*status.address), status.name.as_deref(), status.at.as_deref()]).flatten();
     let said = format!("upstream `{}` has no endpoint `{}`", upstream.pool.name, name.escape_debug());
     Err(Problem::new(StatusCode::NOT_FOUND, said).hint(suggestion(name, names)))
 }

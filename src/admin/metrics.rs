@@ -2,9 +2,11 @@
 
 use super::answer::Problem;
 use super::certificates;
+use super::status;
 use super::{Admin, View};
+use crate::discovery::Standing;
 use crate::table::Table;
-use crate::telemetry::{self, EndpointScene, ListenerScene, Scene, UpstreamScene};
+use crate::telemetry::{self, EndpointScene, ListenerScene, Scene, SourceScene, UpstreamScene};
 use crate::upstream::{Entry, Pool, State as EndpointState};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -21,20 +23,29 @@ pub async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
 fn scrape(view: &dyn View) -> String {
     let table = view.table();
     let routes = table.routes.iter().map(|r| (r.name(), &r.stats));
+    // what was found is another list the next moment
+    let listed: Vec<_> = table.upstreams.iter().map(|u| (u, u.pool.listed())).collect();
     telemetry::encode(&Scene {
         program: view.program(),
         listeners: listeners(&table),
         routes: routes.chain(table.own.iter().map(|r| (r.name(), &r.stats))).collect(),
-        upstreams: table
-            .upstreams
+        upstreams: listed
             .iter()
-            .map(|u| UpstreamScene {
+            .map(|(u, listed)| UpstreamScene {
                 name: &u.pool.name,
                 stats: &u.stats,
-                endpoints: u.pool.entries.iter().map(|listed| endpoint_scene(&listed.entry, &u.pool)).collect(),
+                endpoints: listed.iter().map(|listed| endpoint_scene(&listed.entry, &u.pool)).collect(),
+                found: u.pool.origin.as_ref().map(|origin| {
+                    let Standing { endpoints, changes, .. } = origin.board.standing(&origin.sought);
+                    (endpoints, changes)
+                }),
             })
             .collect(),
         certificates: certificates::expiries(&table),
+        sources: status::sources(&table)
+            .iter()
+            .map(|s| SourceScene { source: s.source.word(), up: s.up, last_success_s: s.last_success_s })
+            .collect(),
     })
 }
 

@@ -19,11 +19,11 @@ mod texts;
 
 pub use certificates::{CertificateStatus, OrderStatus};
 pub use drain::{Order, Wanted};
-pub use endpoints::{Called, EndpointStatus, UpstreamStatus};
+pub use endpoints::{Called, DiscoveryStatus, EndpointStatus, UpstreamStatus};
 pub use guard::{FORGERY_HEADER, Guard};
 pub use openapi::document as openapi;
 pub use serve::serve;
-pub use status::{LastReload, ListenerStatus, Status};
+pub use status::{LastReload, ListenerStatus, SourceStatus, Status};
 pub use texts::Texts;
 
 use crate::acme::Progress;

@@ -20,6 +20,12 @@ pub fn schemas() -> Value {
             ("draining", flag("It was told to stop.")),
             ("listeners", reference("Listeners")),
             ("upstreams", reference("Upstreams")),
+            ("discovery?", list(object(&[
+                ("source", text_of("Who finds endpoints.")),
+                ("up", flag("It answers.")),
+                ("error?", text_of("Why it does not.")),
+                ("warnings", list(text_of("What is wrong with something that it found."))),
+            ]))),
         ]),
         "LastReload": object(&[
             ("ok", flag("It was taken.")),
@@ -56,11 +62,20 @@ pub fn schemas() -> Value {
             ("balance", text_of("How endpoints are chosen.")),
             ("waiting", count("Requests that wait for an endpoint.")),
             ("endpoints", list(reference("Endpoint"))),
+            ("discovery?", object(&[
+                ("source", text_of("Who finds the endpoints.")),
+                ("service", text_of("What the source calls them.")),
+                ("state", one_of(&["waiting", "ok", "empty", "stale"])),
+                ("since", moment("Since when it is so.")),
+                ("error?", text_of("Why the source cannot say: what it said last is kept.")),
+                ("endpoints", count("How many were found.")),
+            ])),
         ]),
         "Endpoint": object(&[
             ("address", text_of("As written.")),
             ("at?", text_of("Of a name, the address that this item is about.")),
-            ("state", one_of(&["up", "down", "ejected", "unresolved", "draining", "drained"])),
+            ("name?", text_of("Of one that was found, what its source calls it.")),
+            ("state", one_of(&STATES)),
             ("in_flight", count("Requests and tunnels.")),
             ("fails", count("Failures that count towards `passive.max_fails`.")),
             ("weight", count("Its share.")),
@@ -197,11 +212,12 @@ pub fn schemas() -> Value {
             ("balance", or_null(text_of("How the endpoint is chosen."))),
             ("endpoints", list(object(&[
                 ("address", text_of("As written, with the address that a name resolved to.")),
-                ("state", or_null(one_of(&["up", "down", "ejected", "unresolved", "draining", "drained"]))),
+                ("state", or_null(one_of(&STATES))),
                 ("weight", count("Its share.")),
                 ("backup", flag("It takes requests when no other can.")),
                 ("eligible", flag("It takes requests now.")),
             ]))),
+            ("discover?", text_of("Who finds the endpoints, and what it calls them, where they are not written.")),
         ]),
         "Message": object(&[
             ("method?", text_of("Of a request.")),
@@ -211,6 +227,9 @@ pub fn schemas() -> Value {
         "Setting": object(&[("key", text_of("A key.")), ("value", text_of("What holds.")), ("origin", text_of("Where it is from: file and line, or `default`."))]),
     })
 }
+
+/// The states of an endpoint.
+const STATES: [&str; 8] = ["up", "down", "ejected", "unresolved", "leaving", "unhealthy", "draining", "drained"];
 
 /// An object of these members; `?` behind a name says that it may be missing.
 fn object(members: &[(&str, Value)]) -> Value {

@@ -3,6 +3,7 @@
 use super::answer::{Problem, json};
 use super::endpoints::{self, UpstreamStatus};
 use super::{Admin, View};
+use crate::discovery::SourceStanding;
 use crate::table::{Attempt, Listener, Standing, Table};
 use crate::telemetry::rfc3339;
 use axum::extract::State;
@@ -28,6 +29,29 @@ pub struct Status {
     pub draining: bool,
     pub listeners: Vec<ListenerStatus>,
     pub upstreams: BTreeMap<String, UpstreamStatus>,
+    /// The sources that find endpoints, where some are sought.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discovery: Vec<SourceStatus>,
+}
+
+/// A source that finds endpoints.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SourceStatus {
+    pub source: String,
+    /// It answers.
+    pub up: bool,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What is wrong with what it found.
+    pub warnings: Vec<String>,
+}
+
+/// The sources of what this table seeks.
+pub fn sources(table: &Table) -> Vec<SourceStanding> {
+    let origins = || table.upstreams.iter().filter_map(|u| u.pool.origin.as_ref());
+    let standings = origins().next().map(|origin| origin.board.sources()).unwrap_or_default();
+    standings.into_iter().filter(|s| origins().any(|origin| origin.sought.source == s.source)).collect()
 }
 
 /// What came of the last reload, or of the start if there was none.
@@ -70,6 +94,13 @@ pub struct ListenerStatus {
     pub tls: bool,
 }
 
+impl SourceStatus {
+    fn of(standing: SourceStanding) -> SourceStatus {
+        let SourceStanding { source, up, error, warnings, .. } = standing;
+        SourceStatus { source: source.word().to_owned(), up, error, warnings }
+    }
+}
+
 impl Status {
     pub fn of(view: &dyn View) -> Status {
         let table = view.table();
@@ -85,6 +116,7 @@ impl Status {
             draining: view.is_draining(),
             listeners: all_listeners(&table),
             upstreams: endpoints::all(&table),
+            discovery: sources(&table).into_iter().map(SourceStatus::of).collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod agent;
 mod check;
 mod client;
 mod completions;
@@ -71,6 +72,9 @@ enum Command {
     Undrain(drain::UndrainArgs),
     /// Show what a reload from one configuration to another changes
     Diff(diff::DiffArgs),
+    /// Find endpoints for a gateway that is to have no way to where they are found
+    #[command(subcommand)]
+    Agent(AgentCommand),
     /// Write a configuration to start from, with comments
     Init(init::InitArgs),
     /// Look into a configuration
@@ -84,6 +88,12 @@ enum Command {
     Man(man::ManArgs),
     /// Show the version
     Version,
+}
+
+#[derive(Subcommand)]
+enum AgentCommand {
+    /// Keep the containers of a Docker engine in a file
+    Docker(agent::AgentArgs),
 }
 
 #[derive(Subcommand)]
@@ -146,6 +156,7 @@ pub fn main(give_back_memory: fn()) -> ExitCode {
         Command::Drain(args) => finish(drain::drain(&args)),
         Command::Undrain(args) => finish(drain::undrain(&args)),
         Command::Diff(args) => diff::diff(&args),
+        Command::Agent(AgentCommand::Docker(args)) => finish(agent::agent(&args)),
         Command::Init(args) => finish(init::init(&args)),
         Command::Config(ConfigCommand::Print(args)) => finish(config_print::print(&args)),
         Command::Schema(args) => finish(schema::schema(&args)),

@@ -1,11 +1,14 @@
 //! `wharf status`: how the running gateway is, what is wrong first.
 
-use super::client::printable;
+use super::client::{Client, printable};
 use super::paint::Paint;
 use super::remote::Remote;
-use super::{Failure, Format, show};
-use crate::admin::{CertificateStatus, EndpointStatus, LastReload, OrderStatus, Status, UpstreamStatus};
+use super::{FAILED, Failure, Format, show};
+use crate::admin::{
+    CertificateStatus, DiscoveryStatus, EndpointStatus, LastReload, OrderStatus, Status, UpstreamStatus,
+};
 use clap::Args;
+use hyper::Method;
 use std::fmt::Write;
 
 /// Columns are no wider than this for the sake of one long name.
@@ -18,12 +21,18 @@ pub struct StatusArgs {
     /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Say only whether it takes requests, and fail if it does not: for health checks
+    #[arg(long, conflicts_with = "format")]
+    ready: bool,
     #[command(flatten)]
     remote: Remote,
 }
 
 pub fn status(args: &StatusArgs) -> Result<(), Failure> {
     let client = args.remote.client()?;
+    if args.ready {
+        return ready(&client);
+    }
     let answer = client.get("/api/v1/status")?;
     show(&match args.format {
         // as it came, so that keys this command does not know are there too
@@ -34,6 +43,16 @@ pub fn status(args: &StatusArgs) -> Result<(), Failure> {
             text(&client.read(&answer)?, &certificates.unwrap_or_default(), Paint::stdout())
         }
     })
+}
+
+/// What a health check wants to know.
+fn ready(client: &Client) -> Result<(), Failure> {
+    let (status, _) = client.order(Method::GET, "/readyz", String::new())?;
+    if status.is_success() {
+        return show("ready\n");
+    }
+    let said = format!("error: the gateway at {} is not ready", client.place);
+    Err(Failure::new(FAILED, said, "it starts or stops: `wharf status` and its log say more"))
 }
 
 fn text(status: &Status, certificates: &[CertificateStatus], paint: Paint) -> String {
@@ -76,6 +95,8 @@ fn troubles(out: &mut String, status: &Status, certificates: &[CertificateStatus
         }
     }
     expiring(out, certificates, paint);
+    unfound(out, status, paint);
+    odd(out, status, paint);
     let wrong: Vec<String> = endpoints(status)
         .filter(|(_, endpoint)| endpoint.state != "up")
         .map(|(upstream, endpoint)| {
@@ -88,6 +109,36 @@ fn troubles(out: &mut String, status: &Status, certificates: &[CertificateStatus
     }
     if wrong.len() > NAMED_MAX {
         let _ = writeln!(out, "and {} more are not up", wrong.len() - NAMED_MAX);
+    }
+}
+
+/// The upstreams whose endpoints are not found as they should be.
+fn unfound(out: &mut String, status: &Status, paint: Paint) {
+    let found = |(name, upstream): (&String, &UpstreamStatus)| Some((name.clone(), upstream.discovery.clone()?));
+    let wrong = status.upstreams.iter().filter_map(found).filter(|(_, discovery)| discovery.state != "ok");
+    for (name, DiscoveryStatus { source, service, state, since, error, .. }) in wrong.take(NAMED_MAX) {
+        let said = match &*state {
+            "stale" => format!("is not sure since {since}, its last endpoints are kept"),
+            "waiting" => "has not answered yet, there are no endpoints".to_owned(),
+            "empty" => format!("says since {since} that there is no endpoint"),
+            other => format!("is {other}"),
+        };
+        let why = error.map_or_else(String::new, |why| format!(": {why}"));
+        let said = printable(&format!("{source}, which finds {service} for {name}, {said}{why}"));
+        let _ = writeln!(out, "{}", paint.bad(&said));
+    }
+}
+
+/// What is wrong with what sources found.
+fn odd(out: &mut String, status: &Status, paint: Paint) {
+    let warnings =
+        || status.discovery.iter().flat_map(|source| source.warnings.iter().map(move |w| (&source.source, w)));
+    for (source, warning) in warnings().take(NAMED_MAX) {
+        let _ = writeln!(out, "{}", paint.bad(&printable(&format!("{source}: {warning}"))));
+    }
+    match warnings().count().saturating_sub(NAMED_MAX) {
+        0 => {}
+        more => drop(writeln!(out, "and {more} more warnings of sources")),
     }
 }
 
@@ -141,7 +192,7 @@ fn listeners(out: &mut String, status: &Status, paint: Paint) {
 fn upstreams(out: &mut String, status: &Status, paint: Paint) {
     let mut table =
         Columns::new(["UPSTREAM", "BALANCE", "WAITING", "ENDPOINT", "STATE", "IN FLIGHT", "FAILS", "WEIGHT", ""]);
-    for (name, UpstreamStatus { balance, waiting, endpoints }) in &status.upstreams {
+    for (name, UpstreamStatus { balance, waiting, endpoints, discovery: _ }) in &status.upstreams {
         for (n, endpoint) in endpoints.iter().enumerate() {
             let first = |text: String| if n == 0 { text } else { String::new() };
             let EndpointStatus { state, in_flight, fails, weight, backup, .. } = endpoint;
@@ -172,7 +223,7 @@ fn endpoints(status: &Status) -> impl Iterator<Item = (&str, &EndpointStatus)> {
 
 /// As written; of a name with the address.
 fn place(endpoint: &EndpointStatus) -> String {
-    match &endpoint.at {
+    match endpoint.at.as_ref().or(endpoint.name.as_ref()) {
         Some(at) => format!("{} ({at})", endpoint.address),
         None => endpoint.address.clone(),
     }
@@ -180,7 +231,7 @@ fn place(endpoint: &EndpointStatus) -> String {
 
 /// The operator wanted it so.
 fn is_wanted(endpoint: &EndpointStatus) -> bool {
-    matches!(endpoint.state.as_str(), "drained" | "draining")
+    matches!(endpoint.state.as_str(), "drained" | "draining" | "leaving")
 }
 
 /// A table whose columns are aligned; one column may be painted.

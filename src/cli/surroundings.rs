@@ -12,12 +12,16 @@ pub const STATUSES: [(&str, &str); 4] = [
 ];
 
 /// Variables of the environment and what they do.
-pub const VARIABLES: [(&str, &str); 6] = [
+pub const VARIABLES: [(&str, &str); 7] = [
     ("NO_COLOR", "If it is set to anything, nothing is coloured. A pipe is never sent colours."),
     ("STATE_DIRECTORY", "Where the last good configuration is kept; systemd sets it."),
     ("XDG_STATE_HOME", "Its directory `wharf` is the state directory where STATE_DIRECTORY is not set."),
     ("HOME", "Its directory `.local/state/wharf` is the state directory where neither of the two is set."),
     ("NOTIFY_SOCKET", "Where systemd is told that the gateway is ready, reloads or stops; systemd sets it."),
+    (
+        "WATCHDOG_USEC",
+        "How often systemd wants to hear that the gateway lives, with WATCHDOG_PID; systemd sets it for `WatchdogSec=`.",
+    ),
     ("any other", "Whatever a configuration names in `${NAME}` or in a secret's `{ env: NAME }`."),
 ];
 

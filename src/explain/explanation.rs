@@ -44,6 +44,9 @@ pub struct Explanation {
     /// How the endpoint is chosen.
     pub balance: Option<String>,
     pub endpoints: Vec<Candidate>,
+    /// Who finds the endpoints, and what it calls them, where they are not written: `docker: cart`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discover: Option<String>,
 }
 
 /// One thing that the route does or allows.
@@ -114,8 +117,9 @@ impl Explanation {
             retries,
             balance,
             endpoints,
+            discover,
         } = self;
-        let names = [route, upstream, balance, detail].into_iter().flatten().chain([listener]);
+        let names = [route, upstream, balance, detail, discover].into_iter().flatten().chain([listener]);
         let losers = losers.iter_mut().flat_map(|loser| [&mut loser.route, &mut loser.because]);
         let policies = policies.iter_mut().flat_map(|policy| [&mut policy.policy, &mut policy.value]);
         let heads = [request, response].into_iter().flatten();

@@ -50,8 +50,14 @@ impl<'d> Explainer<'d> {
     pub fn new(loaded: &'d Loaded) -> Result<Explainer<'d>, String> {
         let document = &loaded.document;
         let start = Instant::now();
-        let parts =
-            Parts { workers: 1, slots: Arc::default(), numbers: Arc::default(), challenges: Arc::default(), start };
+        let parts = Parts {
+            workers: 1,
+            slots: Arc::default(),
+            numbers: Arc::default(),
+            challenges: Arc::default(),
+            board: Arc::default(),
+            start,
+        };
         let table = compile(document, &loaded.material, &parts, None).map_err(|error| error.to_string())?;
         let live = Arc::new(LiveTable::new(table));
         let program = Arc::new(ProgramStats::new("", ""));
@@ -123,6 +129,7 @@ impl<'d> Explainer<'d> {
             retries: Vec::new(),
             balance: None,
             endpoints: Vec::new(),
+            discover: None,
         };
         explanation.detail = rehearsal.failure.and_then(|failure| match &head {
             Ok(Parsed::Whole(head)) => {
@@ -211,6 +218,7 @@ impl<'d> Explainer<'d> {
         explanation.upstream = Some(name.to_owned());
         if let Some(upstream) = self.document.upstreams.get(name) {
             explanation.balance = balance(upstream);
+            explanation.discover = upstream.discover.as_ref().map(|discover| discover.sought().to_string());
             explanation.endpoints = upstream.endpoints.iter().map(|endpoint| candidate(endpoint, upstream)).collect();
         }
     }

@@ -63,10 +63,13 @@ impl Explanation {
     }
 
     fn write_endpoints(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.endpoints.is_empty() {
+        if self.endpoints.is_empty() && self.discover.is_none() {
             return Ok(());
         }
         writeln!(f, "\nendpoints ({})", self.balance.as_deref().unwrap_or_default())?;
+        if let Some(discover) = &self.discover {
+            writeln!(f, "  found at run time, {discover}")?;
+        }
         let width = self.endpoints.iter().map(|endpoint| endpoint.address.len()).max().unwrap_or(0);
         self.endpoints.iter().try_for_each(|endpoint| {
             let Candidate { address, state, weight, backup, eligible } = endpoint;

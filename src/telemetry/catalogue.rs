@@ -61,6 +61,14 @@ families! {
         "Requests sent again after a failure, by its reason; status for a response whose status is in retry_on.";
     UPSTREAM_EJECTIONS = COUNTER "upstream_ejections_total" ["upstream" "endpoint"]
         "Times an endpoint was left alone since too many requests failed there (passive.max_fails).";
+    DISCOVERY_UP = GAUGE "discovery_up" ["source"]
+        "1 if the source that finds endpoints answers, 0 if it does not: what it said last is kept.";
+    DISCOVERY_LAST_SUCCESS = GAUGE "discovery_last_success_timestamp_seconds" ["source"]
+        "When the source answered last, in seconds since 1970.";
+    DISCOVERY_ENDPOINTS = GAUGE "discovery_endpoints" ["upstream"]
+        "Endpoints that were found for the upstream and hold now.";
+    DISCOVERY_CHANGES = COUNTER "discovery_changes_total" ["upstream"]
+        "Times the endpoints that were found for the upstream became others.";
     LISTENER_CONNECTIONS = GAUGE "listener_connections" ["listener"]
         "Client connections open now.";
     LISTENER_REJECTED = COUNTER "listener_rejected_total" ["listener" "reason"]

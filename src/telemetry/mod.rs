@@ -25,5 +25,5 @@ pub use endpoint::EndpointStats;
 pub use listener::{Accepting, HandshakeResult, ListenerStats, Rejection};
 pub use program::{ProgramStats, Sink};
 pub use route::{Finished, RouteStats};
-pub use scrape::{EndpointScene, ListenerScene, Scene, UpstreamScene, encode};
+pub use scrape::{EndpointScene, ListenerScene, Scene, SourceScene, UpstreamScene, encode};
 pub use upstream::{ConnectionState, UpstreamStats};

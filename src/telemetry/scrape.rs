@@ -26,6 +26,18 @@ pub struct Scene<'a> {
     pub upstreams: Vec<UpstreamScene<'a>>,
     /// What the certificates that are presented are called, and when they expire. Several may have one name.
     pub certificates: Vec<(Box<str>, SystemTime)>,
+    /// The sources that find endpoints.
+    pub sources: Vec<SourceScene>,
+}
+
+/// A source of endpoints in a [`Scene`].
+#[derive(Debug)]
+pub struct SourceScene {
+    pub source: &'static str,
+    /// It answers.
+    pub up: bool,
+    /// When it answered last, in seconds since 1970; 0 for never.
+    pub last_success_s: f64,
 }
 
 /// A listener in a [`Scene`].
@@ -48,6 +60,8 @@ pub struct UpstreamScene<'a> {
     pub name: &'a str,
     pub stats: &'a UpstreamStats,
     pub endpoints: Vec<EndpointScene<'a>>,
+    /// Where its endpoints are found: how many hold, and sets that came to hold so far.
+    pub found: Option<(usize, u64)>,
 }
 
 /// An endpoint in an [`UpstreamScene`].
@@ -66,10 +80,11 @@ const OTHER: &str = "_OTHER";
 
 /// The whole scrape in Prometheus' text format (`prometheus::TEXT_FORMAT`).
 pub fn encode(scene: &Scene<'_>) -> String {
-    let Scene { program, listeners, routes, upstreams, certificates } = scene;
+    let Scene { program, listeners, routes, upstreams, certificates, sources } = scene;
     let mut page = Page::default();
     encode_routes(&mut page, listeners, routes);
     encode_upstreams(&mut page, upstreams);
+    encode_discovery(&mut page, sources, upstreams);
     encode_listeners(&mut page, listeners);
     encode_certificates(&mut page, certificates);
     encode_program(&mut page, program);
@@ -124,7 +139,7 @@ fn encode_upstreams(page: &mut Page, upstreams: &[UpstreamScene<'_>]) {
     let mut checks = Samples::of(&families::UPSTREAM_HEALTH_CHECKS);
     let mut retries = Samples::of(&families::UPSTREAM_RETRIES);
     let mut ejections = Samples::of(&families::UPSTREAM_EJECTIONS);
-    for UpstreamScene { name, stats, endpoints } in upstreams {
+    for UpstreamScene { name, stats, endpoints, found: _ } in upstreams {
         for EndpointScene { address, stats, in_flight: count, up: is_up } in endpoints {
             in_flight.gauge([name, address], *count as f64);
             up.gauge([name, address], f64::from(u8::from(*is_up)));
@@ -157,6 +172,24 @@ fn encode_upstreams(page: &mut Page, upstreams: &[UpstreamScene<'_>]) {
     [requests, durations, connects, in_flight, connections, opened, reused, up, checks, retries, ejections]
         .into_iter()
         .for_each(|samples| page.write(samples));
+}
+
+fn encode_discovery(page: &mut Page, sources: &[SourceScene], upstreams: &[UpstreamScene<'_>]) {
+    let mut up = Samples::of(&families::DISCOVERY_UP);
+    let mut success_at = Samples::of(&families::DISCOVERY_LAST_SUCCESS);
+    for SourceScene { source, up: is_up, last_success_s } in sources {
+        up.gauge([source], f64::from(u8::from(*is_up)));
+        success_at.gauge([source], *last_success_s);
+    }
+    let mut endpoints = Samples::of(&families::DISCOVERY_ENDPOINTS);
+    let mut changed = Samples::of(&families::DISCOVERY_CHANGES);
+    for UpstreamScene { name, found, .. } in upstreams {
+        if let Some((count, changes)) = found {
+            endpoints.gauge([name], *count as f64);
+            changed.counter([name], *changes);
+        }
+    }
+    [up, success_at, endpoints, changed].into_iter().for_each(|samples| page.write(samples));
 }
 
 fn encode_listeners(page: &mut Page, listeners: &[ListenerScene<'_>]) {

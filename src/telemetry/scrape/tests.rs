@@ -27,7 +27,8 @@ fn scene<'a>(
     let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     let certificates = [("shop.example", 2_000), ("shop.example", 1_000), ("a.example", 3_000)];
     let certificates = certificates.map(|(name, seconds)| (name.into(), at(seconds))).into();
-    encode(&Scene { program, listeners: listeners.collect(), routes, upstreams, certificates })
+    let sources = vec![SourceScene { source: "docker", up: true, last_success_s: 5.0 }];
+    encode(&Scene { program, listeners: listeners.collect(), routes, upstreams, certificates, sources })
 }
 
 fn program() -> ProgramStats {
@@ -71,7 +72,7 @@ fn full() -> String {
         EndpointScene { address: "127.0.0.1:8001", stats: &first, in_flight: 1, up: true },
         EndpointScene { address: "127.0.0.1:8002", stats: &second, in_flight: 0, up: false },
     ];
-    let pool = UpstreamScene { name: "user_service", stats: &upstream, endpoints };
+    let pool = UpstreamScene { name: "user_service", stats: &upstream, endpoints, found: Some((2, 3)) };
     scene(&program, vec![("users", &route)], &[(7, "web", &listener)], vec![pool])
 }
 
@@ -168,7 +169,7 @@ fn series_of_a_removed_listener_or_endpoint_are_gone() {
     route.begin(0);
     route.finish(0, &finished(1, 200));
     upstream.answered(0, MS);
-    let pool = UpstreamScene { name: "pool", stats: &upstream, endpoints: vec![] };
+    let pool = UpstreamScene { name: "pool", stats: &upstream, endpoints: vec![], found: None };
     let text = scene(&program, vec![("users", &route)], &[], vec![pool]);
     assert!(!text.contains("wharf_http_requests_total{"));
     assert!(!text.contains("wharf_upstream_requests_total{"));
@@ -186,7 +187,7 @@ fn an_origin_that_makes_up_codes_ends_in_one_series() {
         endpoint.answered(0, code);
     }
     let endpoints = vec![EndpointScene { address: "a:1", stats: &endpoint, in_flight: 0, up: true }];
-    let pool = UpstreamScene { name: "pool", stats: &upstream, endpoints };
+    let pool = UpstreamScene { name: "pool", stats: &upstream, endpoints, found: None };
     let text = scene(&program, vec![("users", &route)], &[(0, "web", &listener)], vec![pool]);
     assert_has(
         &text,

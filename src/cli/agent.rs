@@ -1,0 +1,46 @@
+//! `wharf agent docker`: finds containers for a gateway that is to have no way to the engine.
+
+use super::{FAILED, Failure, USAGE};
+use crate::discovery::docker::{Engine, Network, Settings, hand_out};
+use crate::telemetry;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct AgentArgs {
+    /// The file to keep endpoints in, for a gateway with `discovery: { docker: { endpoint: file:///PATH } }`
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Where the engine answers
+    #[arg(long, value_name = "ADDRESS", default_value = "unix:///var/run/docker.sock")]
+    engine: String,
+    /// The network on which the gateway reaches containers, or `published` for their published ports
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+}
+
+/// Runs until it is stopped.
+pub fn agent(args: &AgentArgs) -> Result<(), Failure> {
+    let engine = Engine::parse(&args.engine).map_err(|complaint| {
+        Failure::new(USAGE, format!("error: {}", complaint.message), complaint.hint.unwrap_or_default())
+    })?;
+    if let Engine::File(_) = engine {
+        return Err(Failure::new(USAGE, "error: an agent asks an engine, not another agent", "leave `--engine` out"));
+    }
+    let network = match args.network.as_deref() {
+        None => Network::Shared,
+        Some("published") => Network::Published,
+        Some(name) => Network::Named(name.into()),
+    };
+    telemetry::log::init(log::LevelFilter::Info);
+    let failed = |e: std::io::Error| {
+        Failure::new(
+            FAILED,
+            format!("error: {} cannot be written: {e}", args.out.display()),
+            "name a file in a directory of the agent's own",
+        )
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let settings = Settings { engine, tls: None, network, all: true };
+    runtime.block_on(hand_out(settings, &args.out)).map_err(failed)
+}
