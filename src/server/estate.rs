@@ -1,6 +1,7 @@
 //! What is known of the upstreams, as a process hands it to the one that takes over: what the operator drained, where names were found last,
 //! how well each endpoint is. What the new configuration does not list is passed over.
 
+use crate::discovery::{Board, Found, Sought, SourceKind};
 use crate::http::clock::Moment;
 use crate::table::{Table, Upstream};
 use crate::upstream::learned::Learned;
@@ -16,6 +17,8 @@ pub struct Estate {
     /// Endpoints that an operator has drained.
     pub drained: BTreeMap<String, Vec<String>>,
     pub upstreams: BTreeMap<String, Known>,
+    /// What sources found last, by source and service.
+    pub found: BTreeMap<String, BTreeMap<String, Vec<Found>>>,
 }
 
 /// What is known of one upstream.
@@ -36,6 +39,7 @@ impl Estate {
         Estate {
             drained: drained.filter(|(_, drained)| !drained.is_empty()).collect(),
             upstreams: pools().map(|(name, u)| (name, Known::of(u, now))).collect(),
+            found: found(table),
         }
     }
 
@@ -47,11 +51,22 @@ impl Estate {
         now.checked_sub(Duration::from_millis(oldest)).unwrap_or(now)
     }
 
+    /// Notes what sources found last: it holds until they say something.
+    pub fn seed_found(&self, board: &Board) {
+        for (source, services) in &self.found {
+            // one that this version does not know is one that its configuration cannot want
+            let Some(source) = SourceKind::called(source) else { continue };
+            for (service, found) in services {
+                board.seed(Sought { source, service: service.as_str().into() }, found.clone());
+            }
+        }
+    }
+
     /// Tells names where they were found last. For a table that serves nobody yet, and before its names are asked: one that does not resolve
     /// keeps them.
     pub fn seed_names(&self, table: &Table, now: Moment) {
         for (upstream, known) in self.known(table) {
-            for listed in &upstream.pool.entries {
+            for listed in upstream.pool.entries.iter() {
                 if let Some(addresses) = known.names.get(&*listed.entry.address) {
                     listed.entry.found_at(addresses);
                 }
@@ -85,10 +100,21 @@ impl Estate {
     }
 }
 
+/// What sources found last for these pools.
+fn found(table: &Table) -> BTreeMap<String, BTreeMap<String, Vec<Found>>> {
+    let mut all: BTreeMap<String, BTreeMap<String, Vec<Found>>> = BTreeMap::new();
+    for origin in table.upstreams.iter().filter_map(|upstream| upstream.pool.origin.as_ref()) {
+        let Sought { source, service } = &origin.sought;
+        let found = origin.board.holds(&origin.sought).to_vec();
+        all.entry(source.word().to_owned()).or_default().insert(service.to_string(), found);
+    }
+    all
+}
+
 impl Known {
     fn of(upstream: &Upstream, now: Moment) -> Known {
         let mut known = Known::default();
-        for listed in &upstream.pool.entries {
+        for listed in upstream.pool.entries.iter() {
             if let Some(addresses) = listed.entry.addresses().filter(|addresses| !addresses.is_empty()) {
                 known.names.insert(listed.entry.address.to_string(), addresses);
             }

@@ -3,13 +3,13 @@
 use super::inheritance::Inheritance;
 use super::program::Program;
 use super::signals::{Said, Signals};
+use super::supervisor;
 use super::upgrade::{self, upgrade};
 use super::{Gateway, StoppingTimes};
 use crate::table::Why;
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use rustix::process::{Pid, Signal, kill_process};
-use sd_notify::NotifyState;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
@@ -65,16 +65,24 @@ impl Life {
         self.gateway.listens.store(true, Ordering::Release);
         // only now: a signal that ended the process would end its first requests with it
         self.gateway.listeners.begin();
-        let end = self.serve(&mut signals).await;
         tokio::select! {
-            () = self.end(end) => {}
-            () = self.impatience(&mut signals) => log::warn!("stopped without waiting for requests in flight"),
+            () = self.live_on(&mut signals) => {}
+            () = supervisor::stay_alive(&self.gateway, self.stage.subscribe()) => {}
         }
         // what is left is cut, and logged as such
         self.stage.send_replace(Stage::Stop);
         let _ = timeout(CUT, self.workers_done()).await;
         self.gateway.close_admin();
         Ok(())
+    }
+
+    /// Serves, then drains.
+    async fn live_on(&self, signals: &mut Signals) {
+        let end = self.serve(signals).await;
+        tokio::select! {
+            () = self.end(end) => {}
+            () = self.impatience(signals) => log::warn!("stopped without waiting for requests in flight"),
+        }
     }
 
     /// Serves until told to stop, or until a new process has taken over.
@@ -107,7 +115,7 @@ impl Life {
                         Err(why) => {
                             log::error!("upgrade refused, this process goes on serving: {why}");
                             // the new one may have said otherwise before it ended
-                            tell_supervisor(&[NotifyState::MainPid(std::process::id())]);
+                            supervisor::is_main();
                         }
                     }
                 }
@@ -122,7 +130,7 @@ impl Life {
         }
         let inheritance = self.inheritance.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         // the supervisor hears of this process before the old one, which may end at once
-        tell_supervisor(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready]);
+        supervisor::serves();
         inheritance.ready();
     }
 
@@ -147,7 +155,7 @@ impl Life {
     }
 
     async fn workers_done(&self) {
-        while self.gateway.serving.load(Ordering::Acquire) > 0 {
+        while self.gateway.pulse.serving() > 0 {
             sleep(LOOK).await;
         }
     }
@@ -166,7 +174,7 @@ impl Life {
         gateway.stopping.store(true, Ordering::Release);
         let is_main = self.inheritance.lock().unwrap_or_else(PoisonError::into_inner).is_none();
         if is_main {
-            tell_supervisor(&[NotifyState::Stopping]);
+            supervisor::stops(readiness_delay.saturating_add(shutdown_timeout));
         }
         let heir = upgrade.filter(|upgrade| match upgrade.heir.get() {
             Some(heir) => kill_process(*heir, Signal::TERM).is_ok(),
@@ -251,13 +259,6 @@ async fn outcome(upgrade: &mut Option<Upgrade>) -> Result<(), String> {
     match upgrade {
         Some(upgrade) => (&mut upgrade.running).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Tells systemd, where it listens.
-fn tell_supervisor(state: &[NotifyState<'_>]) {
-    if let Err(e) = sd_notify::notify(state) {
-        log::warn!("the service manager cannot be told ({state:?}): {e}");
     }
 }
 

@@ -7,6 +7,7 @@ mod bind;
 mod checks;
 mod content;
 mod descriptors;
+mod discovery;
 mod doorkeeper;
 mod estate;
 mod handover;
@@ -16,6 +17,7 @@ mod life;
 mod line;
 mod listeners;
 mod program;
+mod pulse;
 mod reactor;
 mod readiness;
 mod reload;
@@ -26,6 +28,7 @@ mod socket;
 mod socket_file;
 mod source;
 mod state;
+mod supervisor;
 mod thread;
 mod upgrade;
 mod view;
@@ -52,11 +55,11 @@ use handover::Message;
 use inheritance::Inheritance;
 use life::{Life, Stage};
 use listeners::{Addressed, Listeners};
-use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use program::Program;
+use pulse::Pulse;
 use source::First;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fmt, io};
@@ -96,6 +99,8 @@ pub struct Gateway {
     /// The last good configuration is kept.
     keeps: bool,
     pub program: Arc<ProgramStats>,
+    /// The sources that find endpoints.
+    sources: Arc<discovery::Sources>,
     /// The certificates on order.
     orders: acme::Orders,
     access: Access,
@@ -115,8 +120,8 @@ pub struct Gateway {
     /// The texts in force.
     texts: ArcSwap<Texts>,
     stopping_times: Mutex<StoppingTimes>,
-    /// Workers that accept connections.
-    serving: AtomicUsize,
+    /// What the workers tell of themselves.
+    pulse: Pulse,
     stopping: AtomicBool,
     /// Signals are listened to: before that a HUP would end the process.
     listens: AtomicBool,
@@ -164,7 +169,7 @@ impl Gateway {
 
     /// All workers accept, and signals are listened to.
     fn serves(&self) -> bool {
-        self.serving.load(Ordering::Acquire) == self.parts.workers && self.listens.load(Ordering::Acquire)
+        self.pulse.serving() == self.parts.workers && self.listens.load(Ordering::Acquire)
     }
 
     /// What a process that takes over is given.
@@ -185,11 +190,6 @@ impl Gateway {
         if let Some((_, socket)) = self.admin_socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
             socket.pass_on();
         }
-    }
-
-    /// A worker has drained.
-    fn worker_done(&self) {
-        self.serving.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -224,6 +224,7 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
         slots: Arc::default(),
         numbers: Arc::default(),
         challenges: Arc::default(),
+        board: Arc::default(),
         start: estate.beginning(),
     };
     let listeners = Listeners::new();
@@ -231,6 +232,9 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
     let admin = document.admin.as_ref();
     let admin_socket = admin.map(|admin| listeners::admin(&mut inheritance.sockets, &admin.address.value));
     let admin_socket: Option<Addressed> = admin_socket.transpose().map_err(Error::Start)?;
+    let sources = discovery::Sources::new(&parts.board, parts.start);
+    estate.seed_found(&parts.board);
+    sources.prepare(&document, &material).map_err(Error::Start)?;
     let mut table = compile(&document, &material, &parts, None).map_err(|e| Error::Start(e.to_string()))?;
     table.sound().map_err(|e| Error::Start(format!("cannot start: {e}")))?;
     table.outline = table.outline.with(&prints, &variables);
@@ -265,16 +269,19 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
         live: Arc::new(LiveTable::new(table)),
         program,
         orders,
+        sources,
         access,
         listeners,
         admin_socket: Mutex::new(admin_socket.clone()),
         changes: tokio::sync::Mutex::default(),
         parts,
         stopping_times: Mutex::new(StoppingTimes::of(&document)),
-        serving: AtomicUsize::new(0),
         stopping: AtomicBool::new(false),
+        pulse: Pulse::new(workers),
         listens: AtomicBool::new(false),
     });
+    gateway.sources.serve(&gateway.live);
+    gateway.sources.adopt(&document, &material, &gateway.live.load());
     drop(document);
     gateway.listeners.open(sockets, &gateway.live.load());
     match &copy {
@@ -285,7 +292,7 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
     reload::start(Arc::clone(&gateway), read);
     (hooks.give_back_memory)();
     let (stage, watched) = channel::channel(Stage::Serve);
-    let mut server = Server::new_with_opt_and_conf(None, pingora_configuration());
+    let mut server = Server::new_with_opt_and_conf(None, service::configuration());
     server.bootstrap();
     server.add_service(service::Workers::new(Arc::clone(&gateway), watched.clone()));
     server.add_service(service::upkeep(Arc::clone(&gateway)));
@@ -305,15 +312,6 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
     gateway.access.log.finish(Duration::from_secs(1));
     log::info!("stopped");
     Ok(())
-}
-
-fn pingora_configuration() -> ServerConf {
-    ServerConf {
-        // stopping is our own (life.rs): pingora is told when all is drained
-        grace_period_seconds: Some(0),
-        graceful_shutdown_timeout_seconds: Some(0),
-        ..ServerConf::default()
-    }
 }
 
 /// Who may ask at the admin address.
@@ -341,7 +339,7 @@ fn resolve_names(table: &Table, now: Moment) -> io::Result<()> {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(names::ask_new(&Dns::new(), &pools, now));
+    runtime.block_on(names::ask_new(&Dns::new(&table.dns), &pools, now));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use super::content::{Content, config_hash};
 use super::reloads::Answer;
 use super::state::Keeper;
+use super::supervisor;
 use super::watch::Signatures;
 use super::{Gateway, Source, resolve_names};
 use crate::admin::Texts;
@@ -86,7 +87,19 @@ fn run(gateway: &Gateway, mut content: Content, mut keeper: Option<Keeper>) {
         }
         content = now;
         let start = Instant::now();
+        // one that is not ready yet, or stops, has other news
+        let tells = || gateway.serves() && !gateway.stopping.load(Ordering::Acquire);
+        let told = tells();
+        if told {
+            supervisor::reloading();
+        }
         let (result, files) = attempt(gateway, why, &mut content);
+        if told && tells() {
+            supervisor::reloaded(&match &result {
+                Ok(outcome) => format!("configuration: generation {}, in force since its reload", outcome.generation),
+                Err(_) => "the last reload was refused, the table before stays in force: the log says why".to_owned(),
+            });
+        }
         let answer: Answer = Arc::new(result);
         for reply in replies {
             // whoever asked may have gone
@@ -153,6 +166,7 @@ fn reload(gateway: &Gateway, why: Why, content: &mut Content) -> Result<(Outcome
     let failed = |e: &dyn Display| Refusal::new(format!("error: {e}"));
     let sockets = gateway.listeners.prepare(document, &mut Vec::new()).map_err(|e| failed(&e))?;
     let log = gateway.access.prepare(&document.observability.access_log).map_err(|e| failed(&e))?;
+    gateway.sources.prepare(document, &loaded.material).map_err(|e| failed(&e))?;
     let mut table = compile(document, &loaded.material, &gateway.parts, Some(&before)).map_err(|e| failed(&e))?;
     table.sound().map_err(|e| failed(&e))?;
     table.outline = table.outline.with(&loaded.prints, &loaded.variables);
@@ -163,6 +177,7 @@ fn reload(gateway: &Gateway, why: Why, content: &mut Content) -> Result<(Outcome
     gateway.access.switch(log);
     let generation = gateway.live.swap(table);
     gateway.listeners.open(sockets, &gateway.live.load());
+    gateway.sources.adopt(document, &loaded.material, &gateway.live.load());
     gateway.adopt(document, secrets);
     gateway.orders.adopt(orders);
     let at = SystemTime::now();

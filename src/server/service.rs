@@ -9,12 +9,23 @@ use crate::discovery::Dns;
 use crate::upstream::Pool;
 use crate::upstream::names::{self, Questions};
 use async_trait::async_trait;
+use pingora::server::configuration::ServerConf;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use pingora::services::background::{BackgroundService, GenBackgroundService, background_service};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// What pingora is told.
+pub fn configuration() -> ServerConf {
+    ServerConf {
+        // stopping is our own (life.rs): pingora is told when all is drained
+        grace_period_seconds: Some(0),
+        graceful_shutdown_timeout_seconds: Some(0),
+        ..ServerConf::default()
+    }
+}
 
 /// The worker threads.
 pub struct Workers {
@@ -36,7 +47,7 @@ impl Workers {
                     log::error!("worker {number} stopped: {e}");
                     std::process::exit(1);
                 }
-                gateway.worker_done();
+                gateway.pulse.ends();
             })?;
         }
         Ok(())
@@ -75,7 +86,8 @@ pub fn upkeep(gateway: Arc<Gateway>) -> GenBackgroundService<Upkeep> {
 impl BackgroundService for Upkeep {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let gateway = &self.0;
-        let (mut dns, mut questions, mut checks) = (Dns::new(), Questions::default(), Checks::default());
+        let (mut questions, mut checks) = (Questions::default(), Checks::default());
+        let mut dns = Dns::new(&gateway.live.load().dns);
         let mut generation = 0;
         loop {
             tokio::select! {
@@ -91,7 +103,8 @@ impl BackgroundService for Upkeep {
                     pool.refresh(now);
                 }
             }
-            dns.follow_system();
+            pools.iter().for_each(|pool| pool.tell_doubts());
+            dns.follow(&table.dns);
             questions.turn(&dns, &pools, now);
             checks.turn(&table.upstreams, &gateway.parts);
             table.upstreams.iter().for_each(|u| u.pool.lasting.budget.note(now, u.stats.begun_total()));

@@ -16,7 +16,6 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
@@ -78,13 +77,13 @@ async fn work(
     let reactor = Rc::new(Reactor::new(Rc::clone(&worker))?);
     let deadlines = Rc::clone(&reactor);
     tokio::task::spawn_local(async move { deadlines.keep_deadlines().await });
-    tokio::task::spawn_local(look_after_idle(Rc::clone(&worker)));
+    tokio::task::spawn_local(look_after_idle(Rc::clone(&worker), Arc::clone(gateway)));
     let mut doorkeeper = Doorkeeper::new(Rc::clone(&reactor), doors);
     doorkeeper.beginning().await;
     doorkeeper.look();
     // a task of its own: what is awaited beside the events is polled with each of them
     let mut keeping = tokio::task::spawn_local(keep_doors(doorkeeper, stage.clone()));
-    gateway.serving.fetch_add(1, Ordering::AcqRel);
+    gateway.pulse.begins();
     let events = Rc::clone(&reactor).run(|socket, standing| {
         // boxed: tokio moves a future several times before it polls it; and the task yields by itself after some rounds, so tokio need
         // not count its steps
@@ -178,9 +177,10 @@ async fn greet(socket: &mut Socket, standing: &mut Standing, worker: &Worker) ->
     result.is_good()
 }
 
-/// Closes upstream connections that were idle for too long or that their endpoint closed.
-async fn look_after_idle(worker: Rc<Worker>) {
+/// Closes upstream connections that were idle for too long or that their endpoint closed. By this the worker shows that it lives.
+async fn look_after_idle(worker: Rc<Worker>, gateway: Arc<Gateway>) {
     loop {
+        gateway.pulse.beat(worker.number);
         tokio::time::sleep(SWEEP).await;
         worker.clock.tick();
         // lets go of a table that is no longer in force

@@ -31,6 +31,8 @@ pub async fn upgrade(
     let mut command = Command::new(&program.path);
     command.arg0(arguments.next().map_or(program.path.as_os_str(), |name| name));
     command.args(arguments).env(ANNOUNCEMENT, VERSION).stdin(Stdio::from(theirs));
+    // it names this process: without it, systemd's watchdog is whose it becomes
+    command.env_remove("WATCHDOG_PID");
     let mut child = command.spawn().map_err(|e| format!("cannot start {}: {e}", program.path.display()))?;
     // else it holds the new process's end, and would not see it close
     drop(command);
