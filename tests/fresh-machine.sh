@@ -47,11 +47,16 @@ echo "== Debian 12 in $root"
 debootstrap --variant=minbase --include=git,make,ca-certificates bookworm "$root" "${mirror:-http://deb.debian.org/debian}" \
     >"$root/bootstrap.log" 2>&1 || { tail -n 20 "$root/bootstrap.log" >&2; exit 1; }
 
+# A mount of its own, which containers of a Docker engine inside need.
+mount --bind "$root" "$root"
+
 # The network as this machine has it: names, and authorities that an office's proxy may need.
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
+# A Docker engine, which tests start, looks for its control groups there.
+mount --rbind /sys "$root/sys"
 
 # Rust as rustup would leave it: cargo on the PATH, a home of its own for what it downloads.
 mkdir -p "$root/opt/rust"
@@ -103,5 +108,5 @@ for target in "$@"; do
     echo "== make $target: $((SECONDS - began)) s"
 done
 
-[ -z "$(running 'nginx|haproxy|prometheus')" ] || { echo "the set-up left a service running" >&2; exit 1; }
+[ -z "$(running 'nginx|haproxy|prometheus|dockerd|containerd')" ] || { echo "the set-up left a service running" >&2; exit 1; }
 echo "== done"
