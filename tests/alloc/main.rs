@@ -64,6 +64,7 @@ fn bytes_of_a_route() -> f64 {
         slots: Arc::default(),
         numbers: Arc::default(),
         challenges: Arc::default(),
+        board: Arc::default(),
         start: Instant::now(),
     };
     let before = counting::held();

@@ -29,6 +29,7 @@ fn the_route_that_is_found_is_the_one_that_a_scan_of_all_routes_names() {
             slots: Arc::default(),
             numbers: Arc::default(),
             challenges: Arc::default(),
+            board: Arc::default(),
             start: Instant::now(),
         };
         let compiled = compile(&loaded.document, &loaded.material, &parts, None).expect("a table");

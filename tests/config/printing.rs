@@ -74,7 +74,7 @@ fn every_good_document_is_printed_as_one_that_says_the_same() {
         there_and_back(review_all(&bundle(&path), &environment));
     }
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["gateway.yaml", "deploy/gateway.yaml", "src/cli/init.yaml"] {
+    for name in ["gateway.yaml", "deploy/compose/wharf/gateway.yaml", "src/cli/init.yaml"] {
         let text = std::fs::read_to_string(root.join(name)).expect("a readable file");
         there_and_back(review("gateway.yaml", &text, &environment));
     }

@@ -343,7 +343,7 @@ fn the_service_manager_hears_who_serves() {
     assert_eq!(hears(), [format!("MAINPID={}", gateway.id()), "READY=1".into()]);
     assert_eq!(old.ended(), Some(0));
     gateway.terminate();
-    assert_eq!(hears(), ["STOPPING=1"]);
+    assert_eq!(hears(), ["STOPPING=1", "EXTEND_TIMEOUT_USEC=11000000"]);
     assert_eq!(gateway.ended(), Some(0));
     std::fs::remove_dir_all(folder).ok();
 }

@@ -6,11 +6,13 @@
 //! - `sh`, `bash`: a script, which is run; a block of `text` right below is its output. `fails` says that its last command fails.
 //! - `console`: commands behind `$ `, each with its output below; `…` stands for anything.
 //! - `json SCHEMA`: an answer of the admin API.
+//! - any language, then `deploy/FILE`: a piece of that file, word for word; what the file does, a test of its own proves.
+//! - `nginx`, `haproxy`, `caddyfile`, `yaml traefik`: another proxy's configuration, which `moving_pages.rs` and `moving_behind.rs` run.
 //!
 //! A gateway is started where commands ask one. Programs of others are stood in for, as `place.rs` lists. `PAGE=how-to` reads some pages only.
 
-mod output;
-mod page;
+pub mod output;
+pub mod page;
 mod place;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,10 @@ const WRITTEN: [(&str, &str); 3] = [
     ("docs/reference/command-line.md", "tools::the_page_of_the_command_line_says_what_is_parsed"),
     ("docs/explanation/errors.md", "tests/config/mistakes.rs"),
 ];
+
+/// Blocks of other languages that a test of their own proves: page, language, test.
+const ELSEWHERE: [(&str, &str, &str); 1] =
+    [("docs/how-to/systemd.md", "ini", "deploy_systemd::the_drop_ins_of_the_manual_are_ones_that_systemd_takes")];
 
 /// What was done with the blocks of a page.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -67,9 +73,18 @@ impl Reader<'_> {
         if block.language != "text" {
             self.said = None;
         }
+        if let Some(file) = block.words.iter().find(|word| word.starts_with("deploy/")) {
+            return self.excerpt(block, file);
+        }
         match &*block.language {
+            "nginx" | "haproxy" | "caddyfile" => self.done.elsewhere += 1,
+            "yaml" if block.says("traefik") => self.done.elsewhere += 1,
             "yaml" => self.yaml(block),
             "sh" | "bash" => self.script(block),
+            // typed by `moving_tutorial.rs`, in its order
+            "console" if self.page.starts_with("docs/tutorials/") => {
+                self.done.elsewhere += block.text.lines().filter(|line| line.starts_with("$ ")).count();
+            }
             "console" => self.console(block),
             "json" => self.json(block),
             "text" if WRITTEN.iter().any(|(page, _)| *page == self.page) => self.done.elsewhere += 1,
@@ -81,7 +96,26 @@ impl Reader<'_> {
                 None => self.done.skipped += 1,
             },
             "text" => self.complain(block, "whose output is this? write it into a `console` block, below its command"),
+            other if ELSEWHERE.iter().any(|(page, language, _)| *page == self.page && *language == other) => {
+                self.done.elsewhere += 1
+            }
             other => self.complain(block, format!("nothing is known of `{other}`: it would not be tested")),
+        }
+    }
+
+    /// The lines stand in the file as they stand here, one after the other; how far they are indented may differ.
+    fn excerpt(&mut self, block: &Block, file: &str) {
+        let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+        let (lines, wanted): (Vec<&str>, Vec<&str>) = (text.lines().collect(), block.text.lines().collect());
+        let indented = |line: &str| line.len() - line.trim_start().len();
+        let bare = |lines: &[&str]| -> Vec<String> {
+            let indent = lines.first().map_or(0, |first| indented(first));
+            lines.iter().map(|line| line.get(indent..).unwrap_or_default().to_owned()).collect()
+        };
+        let is_there = lines.windows(wanted.len().max(1)).any(|window| bare(window) == bare(&wanted));
+        self.done.elsewhere += 1;
+        if !is_there {
+            self.complain(block, format!("{file} says something else"));
         }
     }
 
@@ -205,6 +239,7 @@ fn every_command_that_a_sentence_names_is_there_with_its_flags() {
             let words: Vec<&str> = found[1].split_whitespace().collect();
             let name = match words[..] {
                 ["config", "print", ..] => "config print",
+                ["agent", "docker", ..] => "agent docker",
                 [name, ..] => name,
                 [] => continue,
             };

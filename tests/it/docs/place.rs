@@ -15,9 +15,29 @@ use crate::harness::*;
 const REAL: [&str; 7] = ["bash", "cp", "mv", "install", "grep", "head", "sed"];
 
 /// Programs that do not run, and why. What is written in their place is run instead.
-const STAND_INS: [(&str, &str, &str); 10] = [
-    ("docker", "needs a daemon and images", "[ \"$1 $2\" = 'compose exec' ] && { shift 3; exec \"$@\"; }; exit 0"),
+const STAND_INS: [(&str, &str, &str); 18] = [
+    (
+        "docker",
+        "needs a daemon and images",
+        "[ \"$1 $2\" = 'compose exec' ] && { shift 3; exec \"$@\"; }; [ \"${*##* }\" != - ] || exec /bin/cat >/dev/null; exit 0",
+    ),
     ("systemctl", "needs systemd and a unit", "exit 0"),
+    ("journalctl", "needs systemd and a unit", "exit 0"),
+    ("systemd-sysusers", "makes users of this machine; deploy_systemd.rs runs it", "[ -f \"$1\" ]"),
+    ("sysctl", "changes this machine", "exit 0"),
+    ("apt", "installs; deploy_package.rs does", "exit 0"),
+    (
+        "promtool",
+        "deploy_prometheus.rs runs it",
+        "for file; do [ \"$file\" = check ] || [ \"$file\" = rules ] || [ -f \"$file\" ] || exit 1; done",
+    ),
+    ("openssl", "runs", "exec /usr/bin/openssl \"$@\""),
+    ("kubectl", "needs a cluster", "exit 0"),
+    (
+        "deploy/rollout",
+        "deploy_rollout.rs runs it in an engine",
+        "exec /bin/sh \"$ROOT/deploy/rollout\" --dry-run \"$@\"",
+    ),
     ("sudo", "the folder is the caller's own", "exec \"$@\""),
     ("make", "builds, or runs these very tests", "grep -q \"^${1:-help}:\" \"$ROOT/Makefile\""),
     ("cargo", "builds, or runs these very tests", "exit 0"),
@@ -45,8 +65,9 @@ const RESOLVED: &str = "172.18.0.5";
 /// The page that begins in an empty directory.
 const FROM_NOTHING: &str = "docs/how-to/ask-before-serving.md";
 
-/// The page whose files in `/etc/wharf` hold certificates.
-const CERTIFIED: &str = "docs/how-to/https.md";
+/// The pages whose files in `/etc/wharf` hold certificates.
+const CERTIFIED: [&str; 4] =
+    ["docs/how-to/https.md", "docs/how-to/from-nginx.md", "docs/how-to/from-caddy.md", "docs/how-to/from-traefik.md"];
 
 /// What commands said, and how the script ended.
 pub struct Ended {
@@ -76,6 +97,14 @@ impl Place {
             let found = ["/usr/bin", "/bin"].iter().map(|dir| Path::new(dir).join(name)).find(|path| path.exists());
             found.into_iter().for_each(|path| symlink(path, folder.join("bin").join(name)).unwrap());
         }
+        // what comes with the repository, but for what is stood in for
+        std::fs::create_dir_all(folder.join("deploy")).unwrap();
+        for entry in std::fs::read_dir(root().join("deploy")).unwrap().map(|entry| entry.unwrap()) {
+            let name = Path::new("deploy").join(entry.file_name());
+            if !STAND_INS.iter().any(|(stood_in, ..)| Path::new(stood_in) == name) {
+                symlink(entry.path(), folder.join(name)).unwrap();
+            }
+        }
         for (name, _, does) in STAND_INS {
             let path = if name.contains('/') { folder.join(name) } else { folder.join("bin").join(name) };
             std::fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
@@ -91,7 +120,7 @@ impl Place {
             // what `make demo` serves
             place.write("gateway.yaml", &std::fs::read_to_string(root().join("gateway.yaml")).unwrap());
         }
-        if page == CERTIFIED {
+        if CERTIFIED.contains(&page) {
             place.certify();
         }
         // what a page takes as given: `given/PAGE.FILE`
