@@ -6,7 +6,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 WHARF := target/release/wharf
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt clippy deny bench gate
+.PHONY: help build demo test check fmt clippy deny bench gate image package
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,12 @@ demo: build ## build, then serve gateway.yaml in front of sample services
 build: ## install what is missing, then build the release binary
 	@deploy/setup build
 	cargo build --release --locked
+
+image: ## build the container image `wharf`, with the Docker engine that is there
+	docker build -f deploy/Dockerfile -t wharf --build-arg WHARF_REVISION=$$(git rev-parse --short HEAD) .
+
+package: build ## build a Debian package into target/
+	deploy/debian/build
 
 test: ## install what the tests need, then run them all
 	@deploy/setup test

@@ -48,6 +48,7 @@ fn reload(c: &mut Criterion) {
         slots: Arc::default(),
         numbers: Arc::default(),
         challenges: Arc::default(),
+        board: Arc::default(),
         start: Instant::now(),
     };
     group.bench_function("compile_10000_routes", |b| {
