@@ -2,21 +2,24 @@
 
 use super::lints::{Lint, Mend};
 
+/// A document whose only listener has these certificates, and what is written below them.
+macro_rules! presents {
+    ($certificates:literal) => {
+        concat!(
+            "version: 1\nlisteners:\n  web:\n    address: \":443\"\n    tls:\n      certificates:\n        ",
+            $certificates,
+            "routes:\n  - { match: { path: /* }, respond: { body: pong } }\n"
+        )
+    };
+}
+
 pub static AUTHORITY_CERTIFICATE: Lint = Lint {
     name: "authority-certificate",
     summary: "a listener presents a certificate that may issue others",
     manual: "What `openssl req -x509` makes without further words is the certificate of an authority. Browsers and curl \
              take it once they are told to believe it; stricter clients, such as those written with rustls, take no such \
              certificate for that of a host. Silence it where all clients are of the first kind.",
-    example: "version: 1\n\
-              listeners:\n  \
-                web:\n    \
-                  address: \":443\"\n    \
-                  tls:\n      \
-                    certificates:\n        \
-                      - { cert: /etc/wharf/authority.crt, key: /etc/wharf/authority.key }\n\
-              routes:\n  \
-                - { match: { path: /* }, respond: { body: pong } }\n",
+    example: presents!("- { cert: /etc/wharf/authority.crt, key: /etc/wharf/authority.key }\n"),
     mend: Mend::Do("make it anew with `-addext basicConstraints=critical,CA:FALSE`"),
 };
 
@@ -26,16 +29,10 @@ pub static DUPLICATE_CERTIFICATE: Lint = Lint {
     manual: "Clients get the first one, so the second is never presented: mostly it is an old one that was to be removed. \
              Two for one name are of use where one has an ECDSA and one an RSA key. Silence it while one takes the place of \
              the other.",
-    example: "version: 1\n\
-              listeners:\n  \
-                web:\n    \
-                  address: \":443\"\n    \
-                  tls:\n      \
-                    certificates:\n        \
-                      - { cert: /etc/wharf/site.crt, key: /etc/wharf/site.key }\n        \
-                      - { cert: /etc/wharf/again.crt, key: /etc/wharf/again.key }\n\
-              routes:\n  \
-                - { match: { path: /* }, respond: { body: pong } }\n",
+    example: presents!(
+        "- { cert: /etc/wharf/site.crt, key: /etc/wharf/site.key }\n        \
+                      - { cert: /etc/wharf/again.crt, key: /etc/wharf/again.key }\n"
+    ),
     mend: Mend::Do("leave one of the two out"),
 };
 
@@ -45,15 +42,7 @@ pub static EXPIRED_CERTIFICATE: Lint = Lint {
     manual: "Clients refuse it. It is no error, so that a gateway can be restarted whatever the date is; a new file in the \
              place of the old one is taken up at once. Looked at where the document is read from disk and the file is \
              there. Silence it for a listener whose clients do not look.",
-    example: "version: 1\n\
-              listeners:\n  \
-                web:\n    \
-                  address: \":443\"\n    \
-                  tls:\n      \
-                    certificates:\n        \
-                      - { cert: /etc/wharf/expired.crt, key: /etc/wharf/expired.key }\n\
-              routes:\n  \
-                - { match: { path: /* }, respond: { body: pong } }\n",
+    example: presents!("- { cert: /etc/wharf/expired.crt, key: /etc/wharf/expired.key }\n"),
     mend: Mend::Do("put a new certificate in its place"),
 };
 
@@ -62,15 +51,7 @@ pub static EXPIRING_CERTIFICATE: Lint = Lint {
     summary: "a certificate is valid for two weeks at most",
     manual: "Less than 14 days are left of it, and less than a tenth of its life: whatever was to renew it did not. Silence \
              it where it is always renewed so late.",
-    example: "version: 1\n\
-              listeners:\n  \
-                web:\n    \
-                  address: \":443\"\n    \
-                  tls:\n      \
-                    certificates:\n        \
-                      - { cert: /etc/wharf/expiring.crt, key: /etc/wharf/expiring.key }\n\
-              routes:\n  \
-                - { match: { path: /* }, respond: { body: pong } }\n",
+    example: presents!("- { cert: /etc/wharf/expiring.crt, key: /etc/wharf/expiring.key }\n"),
     mend: Mend::Do("put a new certificate in its place, or order it: `{ acme: letsencrypt, hosts: [example.com] }`"),
 };
 
@@ -79,15 +60,7 @@ pub static FUTURE_CERTIFICATE: Lint = Lint {
     summary: "a certificate is not valid yet",
     manual: "Clients refuse it until then. Mostly the clock of this machine, or of the one that made it, is wrong. Silence \
              it for a certificate that waits for its day.",
-    example: "version: 1\n\
-              listeners:\n  \
-                web:\n    \
-                  address: \":443\"\n    \
-                  tls:\n      \
-                    certificates:\n        \
-                      - { cert: /etc/wharf/future.crt, key: /etc/wharf/future.key }\n\
-              routes:\n  \
-                - { match: { path: /* }, respond: { body: pong } }\n",
+    example: presents!("- { cert: /etc/wharf/future.crt, key: /etc/wharf/future.key }\n"),
     mend: Mend::Do("look at the clock with `date -u`, and set it"),
 };
 
@@ -111,17 +84,11 @@ pub static STALE_REVOCATION: Lint = Lint {
     manual: "A list in `client_crl` says when the next one is due, and so does the response in `ocsp`. Past that time \
              certificates may have been revoked that the gateway lets in, and clients refuse a stapled response. Fetch it \
              by a timer; the new file is taken up at once. Silence it for a list that is replaced when there is need.",
-    example: "version: 1\n\
-              listeners:\n  \
-                web:\n    \
-                  address: \":443\"\n    \
-                  tls:\n      \
-                    certificates:\n        \
-                      - { cert: /etc/wharf/site.crt, key: /etc/wharf/site.key }\n      \
+    example: presents!(
+        "- { cert: /etc/wharf/site.crt, key: /etc/wharf/site.key }\n      \
                     client_ca: /etc/wharf/clients.pem\n      \
-                    client_crl: /etc/wharf/stale.crl\n\
-              routes:\n  \
-                - { match: { path: /* }, respond: { body: pong } }\n",
+                    client_crl: /etc/wharf/stale.crl\n"
+    ),
     mend: Mend::Do("fetch the list anew from the authority"),
 };
 
@@ -131,15 +98,7 @@ pub static UNREAD_FILE: Lint = Lint {
     manual: "`wharf check` looks into certificates, keys and lists where they are. It may run where they are not, or for a \
              user that may not read them, so that is no error there; `wharf run` does not start without them. Silence it in \
              the checks of a repository that has no keys.",
-    example: "version: 1\n\
-              listeners:\n  \
-                web:\n    \
-                  address: \":443\"\n    \
-                  tls:\n      \
-                    certificates:\n        \
-                      - { cert: /etc/wharf/elsewhere.crt, key: /etc/wharf/site.key }\n\
-              routes:\n  \
-                - { match: { path: /* }, respond: { body: pong } }\n",
+    example: presents!("- { cert: /etc/wharf/elsewhere.crt, key: /etc/wharf/site.key }\n"),
     mend: Mend::Write("elsewhere.crt", "site.crt"),
 };
 
