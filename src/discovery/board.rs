@@ -110,7 +110,7 @@ impl Default for Board {
 impl Board {
     /// Now, on the clock of this board.
     pub fn now(&self) -> Moment {
-        Moment(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        Moment::after(self.start)
     }
 
     /// Notes what another process knew of a service.

@@ -1,6 +1,6 @@
 //! Time as the gateway reckons it: nanoseconds since the process began, read once a turn of the event loop.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A point in time, in nanoseconds since an arbitrary start. Cheap to copy, add and compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -13,6 +13,12 @@ pub struct Span(pub u64);
 impl Moment {
     /// Later than every other moment.
     pub const NEVER: Moment = Moment(u64::MAX);
+
+    /// This moment, of those that count from `start`.
+    #[inline]
+    pub fn after(start: Instant) -> Moment {
+        Moment(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
 
     /// How long ago `earlier` was; zero when it is not earlier.
     pub fn since(self, earlier: Moment) -> Duration {

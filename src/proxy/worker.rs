@@ -58,7 +58,7 @@ impl Clock {
 
     /// Reads the time.
     pub fn tick(&self) {
-        self.now.set(Moment(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)));
+        self.now.set(Moment::after(self.start));
     }
 }
 

@@ -89,7 +89,7 @@ struct Watched {
 /// Checks an endpoint for ever. One that starts down is checked again soon for as long as its first checks pass.
 async fn watch(watched: Watched, start: Instant, turns: Arc<Semaphore>) {
     let Watched { endpoint, check, tls, pool } = watched;
-    let now = || Moment(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    let now = || Moment::after(start);
     let mut tally = Tally { is_down: endpoint.is_down(), in_a_row: 0 };
     loop {
         let Ok(turn) = turns.acquire().await else { return };

@@ -97,7 +97,7 @@ impl Sources {
     }
 
     fn now(&self) -> Moment {
-        Moment(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        Moment::after(self.start)
     }
 
     /// Starts the thread, unless it runs.
