@@ -102,7 +102,8 @@ pub(super) fn hosts(certificate: &X509Certificate<'_>) -> Vec<HostPattern> {
     names.filter_map(host).collect()
 }
 
-fn address(bytes: &[u8]) -> Option<IpAddr> {
+/// An address as a certificate holds it.
+pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(bytes).map(|octets| IpAddr::V4(Ipv4Addr::from(octets)));
     v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(|octets| IpAddr::V6(Ipv6Addr::from(octets)))).ok()
 }

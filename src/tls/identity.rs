@@ -1,11 +1,11 @@
 //! Who a client has proven to be: what its certificate says, as texts that fit a header.
 
+use super::chain::address;
 use crate::http::secured::ClientCertificate;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use std::fmt::Write;
-use std::net::IpAddr;
 use x509_parser::asn1_rs::{Oid, ToDer};
 use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
@@ -81,16 +81,11 @@ fn names(certificate: &X509Certificate<'_>) -> String {
     let names = certificate.subject_alternative_name().ok().flatten();
     let names = names.iter().flat_map(|extension| &extension.value.general_names).filter_map(|name| match name {
         GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(address) => ip(address).map(|address| address.to_string()),
+        GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
         _ => None,
     });
     let plain: Vec<String> = names.filter(|name| name.bytes().all(|b| b.is_ascii_graphic() && b != b',')).collect();
     plain.join(",")
-}
-
-fn ip(address: &[u8]) -> Option<IpAddr> {
-    let four = <[u8; 4]>::try_from(address).map(IpAddr::from);
-    four.or_else(|_| <[u8; 16]>::try_from(address).map(IpAddr::from)).ok()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,5 +1,6 @@
 //! Whether an endpoint is who it must be, and if not, why in words that say what to do.
 
+use super::chain::address;
 use super::chain::short;
 use super::{Refused, provider};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -214,10 +215,7 @@ fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
     names
         .filter_map(|name| match name {
             GeneralName::DNSName(name) => Some(short(name)),
-            GeneralName::IPAddress(bytes) => match bytes.len() {
-                4 => <[u8; 4]>::try_from(*bytes).ok().map(|b| std::net::IpAddr::from(b).to_string()),
-                _ => <[u8; 16]>::try_from(*bytes).ok().map(|b| std::net::IpAddr::from(b).to_string()),
-            },
+            GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
             _ => None,
         })
         .collect()
