@@ -5,10 +5,8 @@ use super::section::Fields;
 use super::tls_lints::PLAIN_TO_443;
 use super::upstream::ENDPOINTS;
 use super::{Balance, Diagnostic, EndpointConfig, Span, UpstreamConfig, UpstreamKeepaliveConfig};
+use crate::upstream::balance::ring::WEIGHT_MAX;
 use crate::value::EndpointAddress;
-
-/// The largest weight in a pool that balances by `hash`: every unit of it takes 160 places on the ring.
-const HASH_WEIGHT_MAX: u16 = 256;
 
 /// Complains about keys of one upstream that contradict each other, and warns of those that could do nothing.
 pub(super) fn check(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
@@ -77,13 +75,13 @@ fn hashes(upstream: &UpstreamConfig, fields: &Fields<'_, '_>) {
                     .hint("leave `backup` out, or balance in another way"),
             );
         }
-        if matches!(upstream.balance, Balance::Hash(_)) && endpoint.weight > HASH_WEIGHT_MAX {
+        if matches!(upstream.balance, Balance::Hash(_)) && endpoint.weight > WEIGHT_MAX {
             let message = format!("the weight {} is too large for `hash`", endpoint.weight);
             fields.reading.tell(
                 Diagnostic::error(endpoint.address.at, message)
                     .label("of this endpoint")
                     .other(balance, "every unit of weight takes 160 places on the hash ring")
-                    .hint(format!("write weights from 1 to {HASH_WEIGHT_MAX}, in the same proportions")),
+                    .hint(format!("write weights from 1 to {WEIGHT_MAX}, in the same proportions")),
             );
         }
     }

@@ -1,6 +1,6 @@
 //! Where the endpoints of a pool come from that are not written: a service that a source finds.
 
-use super::balance::Balance;
+use super::balance::{Balance, ring};
 use super::count::Count;
 use super::entry::{Entry, Place};
 use super::idle::Slots;
@@ -12,9 +12,6 @@ use crate::http::clock::Moment;
 use crate::telemetry::EndpointStats;
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// The largest weight that a pool with a hash ring gives to an endpoint that was found: every unit of it takes 160 places there.
-const RING_WEIGHT_MAX: u16 = 256;
 
 /// A service that is sought, and what was found last.
 pub struct Origin {
@@ -84,7 +81,7 @@ impl Pool {
             (false, _) => Word::Fine,
         };
         entry.set_word(word, &found.name, now);
-        let most = if self.rules.balance == Balance::Hash { RING_WEIGHT_MAX } else { u16::MAX };
+        let most = if self.rules.balance == Balance::Hash { ring::WEIGHT_MAX } else { u16::MAX };
         Listed { entry, weight: found.weight.clamp(1, most).into(), max_conns: Count::UNLIMITED, backup: found.backup }
     }
 }

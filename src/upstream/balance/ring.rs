@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// Points that one unit of weight has on the ring.
 const POINTS: u32 = 160;
+/// The largest weight on a ring.
+pub const WEIGHT_MAX: u16 = 256;
 /// Points of the ring that are looked at before the request goes to any endpoint that can take it.
 const TRIES: usize = 200;
 
