@@ -38,16 +38,6 @@ pub fn has(programs: &[&str]) -> bool {
     skip_unless(missing.is_empty(), &format!("{} not installed (deploy/setup test)", missing.join(", ")))
 }
 
-/// The same for anything else.
-#[track_caller]
-pub fn skip_unless(there: bool, why: &str) -> bool {
-    if !there {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-        eprintln!("SKIPPED, NOTHING WAS TESTED: {why}");
-    }
-    there
-}
-
 /// Runs a command that must succeed: what it wrote to stdout.
 #[track_caller]
 pub fn done(command: &mut Command) -> String {

@@ -61,10 +61,7 @@ impl Docker {
     fn start_with(flags: &str) -> Option<Docker> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let can = Path::new(ENGINE).exists() && Path::new(SHELL).exists() && rustix::process::geteuid().is_root();
-        if !can {
-            let why = format!("{ENGINE}, {SHELL} and root are needed (deploy/setup test)");
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-            eprintln!("SKIPPED, NOTHING WAS TESTED: {why}");
+        if !skip_unless(can, &format!("{ENGINE}, {SHELL} and root are needed (deploy/setup test)")) {
             return None;
         }
         let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
