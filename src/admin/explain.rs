@@ -29,8 +29,9 @@ fn answer(view: &dyn View, question: &Question) -> Result<Explanation, Problem> 
     let unread = |why: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why);
     let bundle = view.texts().bundle().ok_or_else(nowhere)?;
     // what it was made from is in force, so that it is sound; but variables of the environment may be gone
-    let loaded =
+    let mut loaded =
         load_from(&bundle, Purpose::Check).map_err(|_| unread("the copy is no longer valid here".to_owned()))?;
+    loaded.document.label(&view.table().board.claims());
     let explainer = Explainer::new(&loaded).map_err(unread)?;
     let explained = explainer.explain(question).map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why));
     explained.map(|explanation| {

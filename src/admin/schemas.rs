@@ -145,7 +145,7 @@ pub fn schemas() -> Value {
         ]),
         "Reloads": list(object(&[
             ("at", moment("When.")),
-            ("why", one_of(&["start", "file", "signal", "api"])),
+            ("why", one_of(&["start", "file", "signal", "api", "labels"])),
             ("ok", flag("It was taken.")),
             ("changes", or_null(text_of("What it changed, in one line."))),
             ("details", or_null(text_of("The same field by field, of the last eight that changed something."))),

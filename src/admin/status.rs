@@ -49,9 +49,7 @@ pub struct SourceStatus {
 
 /// The sources of what this table seeks.
 pub fn sources(table: &Table) -> Vec<SourceStanding> {
-    let origins = || table.upstreams.iter().filter_map(|u| u.pool.origin.as_ref());
-    let standings = origins().next().map(|origin| origin.board.sources()).unwrap_or_default();
-    standings.into_iter().filter(|s| origins().any(|origin| origin.sought.source == s.source)).collect()
+    table.board.sources()
 }
 
 /// What came of the last reload, or of the start if there was none.

@@ -41,6 +41,6 @@ pub fn agent(args: &AgentArgs) -> Result<(), Failure> {
         )
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let settings = Settings { engine, tls: None, network, all: true };
+    let settings = Settings { engine, tls: None, network, all: true, routes: true };
     runtime.block_on(hand_out(settings, &args.out)).map_err(failed)
 }

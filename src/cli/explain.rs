@@ -59,7 +59,14 @@ pub fn explain(args: ExplainArgs) -> Result<(), Failure> {
         None => {
             let loaded = load(config)?;
             let explainer = Explainer::new(&loaded).map_err(|why| Failure::new(FAILED, format!("error: {why}"), ""))?;
-            explainer.explain(&question).map_err(|why| Failure::new(USAGE, format!("error: {why}"), ""))?
+            let failed = |why| Failure::new(USAGE, format!("error: {why}"), "");
+            let mut explanation = explainer.explain(&question).map_err(failed)?;
+            if loaded.document.discovery.docker.routes.is_some() {
+                const ELSEWHERE: &str =
+                    "containers may ask for a route of their own: ask the running gateway, with `--admin`";
+                explanation.note.get_or_insert_with(|| ELSEWHERE.to_owned());
+            }
+            explanation
         }
     };
     show(&match format {

@@ -9,7 +9,8 @@ use super::route_lints::LONE_SLASH;
 use super::section::Fields;
 use super::tls_lints::UNUSED_AUTHORITY;
 use super::{
-    Diagnostic, Document, RouteRetriesConfig, RouteTimeoutsConfig, Span, Spanned, TimeoutsConfig, WaitConfig, https,
+    Diagnostic, Document, RouteRetriesConfig, RouteTimeoutsConfig, Span, Spanned, TimeoutsConfig, UpstreamConfig,
+    WaitConfig, https,
 };
 use crate::value::{EndpointAddress, Limit, ListenAddress, PathKind, PathPattern, Secret};
 use std::collections::{HashMap, HashSet};
@@ -54,8 +55,11 @@ pub(super) fn document(document: &Document, reading: &Reading<'_>) {
 fn unused_upstreams(document: &Document, reading: &Reading<'_>) {
     let used: HashSet<&str> =
         document.routes.iter().flat_map(|route| route.action.upstreams()).map(|name| &*name.value).collect();
-    for (name, _) in document.upstreams.entries() {
-        if !used.contains(&*name.value) {
+    // containers may ask for routes to what they are found by
+    let labelled = document.discovery.docker.routes.is_some();
+    let asked = |upstream: &UpstreamConfig| labelled && upstream.discover.as_ref().is_some_and(|d| d.docker.is_some());
+    for (name, upstream) in document.upstreams.entries() {
+        if !used.contains(&*name.value) && !asked(upstream) {
             let message = format!("no route uses the upstream `{}`", name.value);
             let warning = Diagnostic::warning(&UNUSED_UPSTREAM, name.at, message);
             reading.tell(warning.hint(format!("write `upstream: {}` in a route, or leave it out", name.value)));
@@ -65,8 +69,9 @@ fn unused_upstreams(document: &Document, reading: &Reading<'_>) {
 
 fn unused_listeners(document: &Document, reading: &Reading<'_>) {
     let mut used: HashSet<&str> = HashSet::new();
-    for route in &document.routes {
-        match &route.listeners {
+    let labelled = document.discovery.docker.routes.iter().map(|routes| &routes.listeners);
+    for listeners in document.routes.iter().map(|route| &route.listeners).chain(labelled) {
+        match listeners {
             Some(listeners) => used.extend(listeners.iter().map(|name| &*name.value)),
             None => return,
         }

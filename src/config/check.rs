@@ -81,18 +81,32 @@ fn names(document: &Document, reading: &Reading<'_>) {
                 _ => diagnostic,
             });
         }
-        let mut seen: HashSet<&str> = HashSet::new();
-        for name in route.listeners.iter().flatten() {
-            if !document.listeners.knows(name) {
-                let mut diagnostic = Diagnostic::error(name.at, format!("no listener named `{}`", shown(name)))
-                    .label(format!("used by route `{}`", shown(&route.name())));
-                if !reading.is_full() {
-                    diagnostic.hint = suggest::hint(name, document.listeners.names());
-                }
-                reading.tell(diagnostic);
-            } else if !seen.insert(name) {
-                reading.tell(Diagnostic::error(name.at, format!("the listener `{}` is listed twice", name.value)));
+        let user = || format!("used by route `{}`", shown(&route.name()));
+        listeners(route.listeners.as_deref(), user, document, reading);
+    }
+    if let Some(routes) = &document.discovery.docker.routes {
+        let user = || "used by routes that containers ask for".to_owned();
+        listeners(routes.listeners.as_deref(), user, document, reading);
+    }
+}
+
+fn listeners(
+    named: Option<&[Spanned<Box<str>>]>,
+    user: impl Fn() -> String,
+    document: &Document,
+    reading: &Reading<'_>,
+) {
+    let mut seen: HashSet<&str> = HashSet::new();
+    for name in named.into_iter().flatten() {
+        if !document.listeners.knows(name) {
+            let mut diagnostic =
+                Diagnostic::error(name.at, format!("no listener named `{}`", shown(name))).label(user());
+            if !reading.is_full() {
+                diagnostic.hint = suggest::hint(name, document.listeners.names());
             }
+            reading.tell(diagnostic);
+        } else if !seen.insert(name) {
+            reading.tell(Diagnostic::error(name.at, format!("the listener `{}` is listed twice", name.value)));
         }
     }
 }

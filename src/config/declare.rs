@@ -92,6 +92,9 @@ macro_rules! section_key {
     ($key:literal, $doc:expr, list($form:expr, $type:ty)) => {
         $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Required, $type)
     };
+    ($key:literal, $doc:expr, list_unless($form:expr, $type:ty, $path:literal)) => {
+        $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Unless($path), $type)
+    };
     ($key:literal, $doc:expr, list_or_none($form:expr, $type:ty)) => {
         $crate::config::declare::section_key!(@ $key, $doc, $form.form, $form.example, $form.shape, Nothing, $type)
     };
@@ -101,14 +104,14 @@ macro_rules! section_key {
     (@ $key:literal, $doc:expr, $form:expr, $example:expr, $shape:expr, $absent:ident $(($default:literal))?, None) => {
         $crate::config::section::Key {
             name: $key, form: $form, example: $example, shape: $shape, manual: $doc, section: None,
-            absent: $crate::config::section::Absent::$absent $(($default))?,
+            absent: $crate::config::absent::Absent::$absent $(($default))?,
         }
     };
-    (@ $key:literal, $doc:expr, $form:expr, $example:expr, $shape:expr, $absent:ident, $type:ty) => {
+    (@ $key:literal, $doc:expr, $form:expr, $example:expr, $shape:expr, $absent:ident $(($argument:literal))?, $type:ty) => {
         $crate::config::section::Key {
             name: $key, form: $form, example: $example, shape: $shape, manual: $doc,
             section: Some(&<$type as $crate::config::section::Sectioned>::SECTION),
-            absent: $crate::config::section::Absent::$absent,
+            absent: $crate::config::absent::Absent::$absent $(($argument))?,
         }
     };
 }
@@ -120,6 +123,9 @@ macro_rules! section_field {
     };
     ($fields:ident, $key:literal, list($form:expr, $type:ty)) => {
         $fields.required($key, &$form)
+    };
+    ($fields:ident, $key:literal, list_unless($form:expr, $type:ty, $path:literal)) => {
+        $fields.required_unless($key, &$form, $path)
     };
     ($fields:ident, $key:literal, list_or_none($form:expr, $type:ty)) => {
         $fields.optional($key, &$form).map(Option::unwrap_or_default)

@@ -16,7 +16,8 @@ section! { "`discover`",
     /// `discovery`, once for all upstreams.
     #[derive(Clone, PartialEq, Eq, Hash)]
     pub struct DiscoverConfig {
-        /// Containers of a Docker engine that have the label `wharf.service` with this value.
+        /// Containers of a Docker engine that have the label `wharf.service` with this value, or ask for routes to this service
+        /// (`discovery.docker.routes`).
         "docker" => docker: Option<Spanned<Box<str>>>, optional(SERVICE);
         /// All addresses of a name, each an endpoint at this port. Beside `endpoints: [NAME:PORT]`, which is one line among others and keeps
         /// its last addresses for ever, this is a set that can be empty: a name that is not there any more, as a second answer two

@@ -2,10 +2,13 @@
 
 use super::declare::section;
 use super::form::Form;
+use super::labelled::HOSTS;
+use super::route::LISTENERS;
 use super::section::Fields;
 use super::shape::Shape;
 use super::{Diagnostic, DnsConfig, Spanned, UpstreamTlsConfig};
 use crate::discovery::docker::Engine;
+use crate::value::HostPattern;
 
 section! { "`discovery`",
     /// How sources are asked that find endpoints. Each has a section of its own; one that no upstream asks is left alone.
@@ -34,9 +37,28 @@ section! { "`docker` of `discovery`",
         /// TLS to an engine on TCP, `{}` with the defaults. What an engine takes as its client's proof, `--tlscacert`, is `cert` and `key` here,
         /// and its own authority is `ca`. An error beside anything else.
         "tls" => tls: Option<UpstreamTlsConfig>, optional_section(UpstreamTlsConfig);
+        /// Containers may ask for routes, `{}` with the defaults. Off unless written: routes stand in this file alone.
+        "routes" => routes: Option<LabelledConfig>, optional_section(LabelledConfig);
     }
-    later ["routes"]
+    later []
     checked by wire
+}
+
+section! { "`routes` of `docker`",
+    /// Routes that containers ask for: one with the label `wharf.enable=true` gets a route for each host of `wharf.host` and each path of
+    /// `wharf.path`, beside those of the file, which come first where both would be for the same. The requests go to the upstream
+    /// that has `discover: { docker: NAME }` for the container's service; where the file has none, to one called `docker:NAME`, with the
+    /// defaults. Such a route outlives its last container by a minute. Whoever can start a container can take requests away from
+    /// routes for more hosts or paths than its own: say in `hosts` what may be asked for.
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    pub struct LabelledConfig {
+        /// The hosts that may be asked for, each with all that is below a `*.`. A route without a host is not made then. Left out: every
+        /// host, and every request.
+        "hosts" => hosts: Option<Box<[Spanned<HostPattern>]>>, optional(HOSTS);
+        /// The listeners that such routes are on. Left out: all.
+        "listeners" => listeners: Option<Box<[Spanned<Box<str>>]>>, optional(LISTENERS);
+    }
+    later []
 }
 
 /// TLS has no meaning on a Unix socket.

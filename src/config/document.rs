@@ -46,7 +46,7 @@ section! { "the document",
         /// Authorities that issue certificates on order, by name. Needed by certificates with `acme`.
         "acme" => acme: Named<AuthorityConfig>, optional_named(AuthorityConfig);
         /// Which requests go where. Their order means nothing.
-        "routes" => routes: Vec<RouteConfig>, list(ROUTES, WrittenRoute);
+        "routes" => routes: Vec<RouteConfig>, list_unless(ROUTES, WrittenRoute, "discovery.docker.routes");
         /// The address for operators and Prometheus. Off unless written.
         "admin" => admin: Option<AdminConfig>, optional_section(AdminConfig);
         /// What the gateway writes down.
@@ -176,6 +176,12 @@ impl<T> Named<T> {
                 self.unread.insert(name.value);
             }
         }
+    }
+
+    /// Only the first so many are left.
+    pub(super) fn truncate(&mut self, left: usize) {
+        self.entries.truncate(left);
+        self.index.retain(|_, at| *at < left);
     }
 
     /// Whether some entry could not be read, so that nobody knows what it says.

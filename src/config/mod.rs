@@ -3,6 +3,7 @@
 //! Sections declare their keys once (`section!`); the same table reads them, refuses what is not of them, and is the
 //! manual (`docs/reference/configuration.md`).
 
+mod absent;
 mod acme;
 mod action;
 mod admin;
@@ -36,6 +37,7 @@ mod form;
 mod health;
 mod https;
 mod include;
+mod labelled;
 mod lints;
 mod listener;
 mod load;
@@ -79,6 +81,7 @@ mod yaml;
 
 use crate::value::suggest;
 pub use crate::value::suggest::hint as suggestion;
+pub use absent::Absent;
 pub use acme::{AuthorityConfig, ChallengeKind, ExternalAccountConfig, KeyKind};
 pub use action::{ActionConfig, RedirectConfig};
 pub use admin::AdminConfig;
@@ -90,7 +93,7 @@ pub use diagnostic::{Diagnostic, Report, Severity};
 pub use difference::{Difference, Field, Item, Items};
 pub use discover::DiscoverConfig;
 pub use discover_dns::DnsConfig;
-pub use discovery::{DiscoveryConfig, DockerConfig};
+pub use discovery::{DiscoveryConfig, DockerConfig, LabelledConfig};
 pub use document::{Document, Named, Threads};
 pub use edits::{Edits, EditsConfig, HeadersConfig};
 pub use error_pages::{ErrorAnswerConfig, ErrorPageConfig};
@@ -103,6 +106,7 @@ pub use file_path::FilePath;
 pub use findings::{Finding, Findings, Other};
 pub use health::{ActiveConfig, ActiveStart, PassiveConfig, Probe};
 pub use include::{PathPattern, matching};
+pub use labelled::is_labelled;
 pub use lints::{LINTS, Lint, Mend, lints_reference};
 pub use listener::{ClientKeepaliveConfig, ClientLimitsConfig, ListenerConfig, ListenerProtocol};
 pub use load::{LARGEST, Purpose, admin_of, load, load_at, load_from, load_regular, parse, review, review_all};
@@ -119,7 +123,7 @@ pub use rewrite::RewriteConfig;
 pub use route::{RouteConfig, RouteRequestConfig, RouteTimeoutsConfig, Upgrade};
 pub use schema::{schema, schema_included};
 pub use secret::Secrets;
-pub use section::{Absent, Key, Section};
+pub use section::{Key, Section};
 pub use shape::Shape;
 pub use source::{Position, Source};
 pub use span::{Span, Spanned};

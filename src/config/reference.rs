@@ -80,6 +80,7 @@ fn section(out: &mut String, path: &str, this: &'static Section) {
     for key in this.keys {
         let absent = match key.absent {
             Absent::Required => "an error".to_owned(),
+            Absent::Unless(path) => format!("an error, unless `{path}` is written"),
             Absent::Default(text) => format!("`{text}`"),
             Absent::Within => "defaults of its keys".to_owned(),
             Absent::Nothing => "allowed".to_owned(),

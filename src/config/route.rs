@@ -157,7 +157,7 @@ const PRIORITY: Form<i32> = Form {
     },
 };
 
-const LISTENERS: Form<Box<[Spanned<Box<str>>]>> = Form {
+pub(super) const LISTENERS: Form<Box<[Spanned<Box<str>>]>> = Form {
     form: "a list of listeners",
     example: "[web]",
     shape: Shape::Set(&Shape::Text, 1),

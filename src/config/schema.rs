@@ -18,7 +18,8 @@ pub fn schema() -> Value {
     let mut schema = object(&Document::SECTION);
     // the rest may stand in files that are included
     let needed = schema.insert("required".into(), json!(["version"]));
-    schema.insert("anyOf".into(), json!([{ "required": ["include"] }, { "required": needed }]));
+    let unless = schema.remove("anyOf");
+    schema.insert("anyOf".into(), json!([{ "required": ["include"] }, { "required": needed, "anyOf": unless }]));
     whole("gateway.yaml", schema)
 }
 
@@ -26,6 +27,7 @@ pub fn schema() -> Value {
 pub fn schema_included() -> Value {
     let mut schema = object(&Document::SECTION);
     schema.remove("required");
+    schema.remove("anyOf");
     if let Some(Value::Object(keys)) = schema.get_mut("properties") {
         keys.remove("include");
     }
@@ -53,6 +55,13 @@ fn object(section: &Section) -> Map<String, Value> {
         section.keys.iter().filter(|key| key.absent == Absent::Required).map(|key| key.name).collect();
     if !required.is_empty() {
         out.insert("required".into(), json!(required));
+    }
+    let unless = section.keys.iter().find_map(|key| match key.absent {
+        Absent::Unless(path) => path.split('.').next().map(|other| [key.name, other]),
+        _ => None,
+    });
+    if let Some(keys) = unless {
+        out.insert("anyOf".into(), keys.map(|key| json!({ "required": [key] })).to_vec().into());
     }
     if !section.one_of.is_empty() {
         let ways: Vec<Value> = section.one_of.iter().map(|way| json!({ "required": [way] })).collect();

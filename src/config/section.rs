@@ -6,7 +6,7 @@ use super::name::check_name;
 use super::node::{Kind, Node};
 use super::reading::Reading;
 use super::slip::{self, Line};
-use super::{Diagnostic, Document, Named, Shape, Span, Spanned, suggest};
+use super::{Absent, Diagnostic, Document, Named, Shape, Span, Spanned, suggest};
 
 /// One key of a section, as the manual shows it.
 #[derive(Clone, Copy, Debug)]
@@ -25,19 +25,6 @@ pub struct Key {
     pub shape: Shape,
     /// What it does: the field's doc comment.
     pub manual: &'static str,
-}
-
-/// What holds when a key is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Absent {
-    /// It may not be left out.
-    Required,
-    /// This value.
-    Default(&'static str),
-    /// The defaults of the keys within.
-    Within,
-    /// The feature is off, or something else says what holds; the manual tells.
-    Nothing,
 }
 
 /// A section: what it is called, its keys, and the keys of the language that have no part behind them yet.
@@ -63,7 +50,7 @@ impl Key {
             example => format!(", such as `{}: {example}`", self.name),
         };
         match self.absent {
-            Absent::Required | Absent::Nothing if needed => format!("write a value{example}"),
+            Absent::Required | Absent::Unless(_) | Absent::Nothing if needed => format!("write a value{example}"),
             _ => format!("empty is not absent: write a value{example}, or leave the key out"),
         }
     }
@@ -160,9 +147,9 @@ impl<'n, 's> Fields<'n, 's> {
                     let diagnostic = Diagnostic::error(key.at, format!("`{name}` has no value"));
                     reading.tell(match slip::no_value(&Line::at(source, key.at), written) {
                         Some((label, hint)) => diagnostic.label(label).hint(hint),
-                        None => diagnostic.label("nothing after it").hint(
-                            known.empty(known.absent == Absent::Required || section.one_of.contains(&known.name)),
-                        ),
+                        None => diagnostic
+                            .label("nothing after it")
+                            .hint(known.empty(known.absent.is_needed() || section.one_of.contains(&known.name))),
                     });
                 }
             } else if section.later.contains(&name) {
@@ -228,6 +215,17 @@ impl<'n, 's> Fields<'n, 's> {
                 self.missing(name, form.example);
                 None
             }
+        }
+    }
+
+    /// A list that may be left out where a key that is named by its path is written.
+    pub fn required_unless<T>(&self, name: &str, form: &Form<Vec<T>>, path: &str) -> Option<Vec<T>> {
+        let mut keys = path.split('.');
+        let top = keys.next().and_then(|top| self.get(top));
+        let written = top.and_then(|top| keys.try_fold(top, Node::within)).is_some();
+        match self.get(name) {
+            None if written => Some(Vec::new()),
+            _ => self.required(name, form),
         }
     }
 
@@ -378,7 +376,7 @@ pub(super) fn key_text<'n>(key: &'n Node<'_>, reading: &'n Reading<'_>) -> Optio
 
 /// `{ address: … }`: what a section looks like, its required keys or else its first ones.
 fn outline(section: &Section) -> String {
-    let required: Vec<_> = section.keys.iter().filter(|key| key.absent == Absent::Required).collect();
+    let required: Vec<_> = section.keys.iter().filter(|key| key.absent.is_needed()).collect();
     // of several ways the first, with what stands beside it
     let way = section.keys.iter().position(|key| section.one_of.first() == Some(&key.name)).unwrap_or(0);
     let other = |key: &Key| section.one_of.iter().skip(1).any(|way| *way == key.name);

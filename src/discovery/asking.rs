@@ -96,7 +96,7 @@ impl Lately {
                 said.unsure = unsure;
                 let sets = BTreeMap::from([(sought.service.clone(), found)]);
                 let sure = if decided { BTreeSet::from([sought.service.clone()]) } else { BTreeSet::new() };
-                board.hear(News::Sets { source, sets, whole: false, sure });
+                board.hear(News::Sets { source, sets, sure, whole: None });
                 if news {
                     let unsure = self.of(source).filter_map(|(_, said)| said.unsure.clone());
                     board.hear(News::Warnings { source, warnings: unsure.collect() });

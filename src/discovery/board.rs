@@ -1,6 +1,7 @@
 //! What all sources have said: the endpoints of each service that somebody seeks, and how the sources are. One for a process; it
 //! outlives reloads.
 
+use super::claim::{Claim, Claims};
 use super::doubts::Doubts;
 use super::found::Found;
 use super::kept::{CONFIRM, Kept};
@@ -8,7 +9,7 @@ use super::sought::{Sought, SourceKind};
 use crate::http::clock::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 /// The endpoints of services, by their names.
@@ -17,9 +18,9 @@ pub type Sets = BTreeMap<Box<str>, Vec<Found>>;
 /// What a source says.
 #[derive(Debug)]
 pub enum News {
-    /// These are the endpoints of its services now. `whole`: services that are not among them have none. `sure`: services of which the
-    /// source saw the last endpoint go, so that their empty set needs no second answer.
-    Sets { source: SourceKind, sets: Sets, whole: bool, sure: BTreeSet<Box<str>> },
+    /// These are the endpoints of its services now. `sure`: services of which the source saw the last endpoint go, so that their empty set
+    /// needs no second answer. `whole`: services that are not among them have none, and these routes are asked for, the oldest first.
+    Sets { source: SourceKind, sets: Sets, sure: BTreeSet<Box<str>>, whole: Option<Vec<Claim>> },
     /// It cannot say, of one service or of all.
     Failed { source: SourceKind, service: Option<Box<str>>, why: String },
     /// What is wrong with what it found, all of it, each in a sentence.
@@ -42,56 +43,30 @@ pub struct Board {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    services: BTreeMap<Sought, Service>,
-    sources: BTreeMap<SourceKind, Source>,
+pub(super) struct State {
+    pub services: BTreeMap<Sought, Service>,
+    pub sources: BTreeMap<SourceKind, Source>,
+    pub claims: Claims,
 }
 
 #[derive(Debug, Default)]
-struct Service {
-    kept: Kept,
+pub(super) struct Service {
+    pub kept: Kept,
     /// Sets that came to hold.
-    changes: u64,
-    /// Since when it is as it is, in the word of [`Standing::state`].
-    since: Option<(&'static str, Moment)>,
+    pub changes: u64,
+    /// Since when it is as it is, in the word of [`super::Standing::state`].
+    pub since: Option<(&'static str, Moment)>,
 }
 
 #[derive(Debug, Default)]
-struct Source {
+pub(super) struct Source {
     /// What it said last of all its services, for those that are sought later.
-    whole: Option<Sets>,
-    last_success: Option<Moment>,
-    failure: Option<(Moment, Box<str>)>,
-    warnings: BTreeSet<String>,
-}
-
-/// How the endpoints of a service were found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// `waiting`: the source has not answered yet. `ok`. `empty`: it says that there is none. `stale`: it cannot say, or its answer is to
-    /// be confirmed; what it said last is kept.
-    pub state: &'static str,
-    /// Since when.
-    pub since: SystemTime,
-    /// Why it is stale, or waits.
-    pub error: Option<String>,
-    /// Endpoints that hold.
-    pub endpoints: usize,
-    /// Sets that came to hold so far.
-    pub changes: u64,
-}
-
-/// How a source is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SourceStanding {
-    pub source: SourceKind,
-    /// It answers.
-    pub up: bool,
-    /// When it answered last, in seconds since 1970; 0 for never.
-    pub last_success_s: f64,
-    pub error: Option<String>,
-    /// What is wrong with what it found.
-    pub warnings: Vec<String>,
+    pub whole: Option<Sets>,
+    pub last_success: Option<Moment>,
+    pub failure: Option<(Moment, Box<str>)>,
+    pub warnings: BTreeSet<String>,
+    /// What cannot be done of what its containers ask for.
+    pub refused: BTreeSet<String>,
 }
 
 impl Default for Board {
@@ -118,11 +93,16 @@ impl Board {
         self.state().services.insert(sought, Service { kept: Kept::seeded(found), ..Service::default() });
     }
 
+    /// Notes the routes that another process knew were asked for.
+    pub fn seed_claims(&self, claims: Vec<Claim>) {
+        self.state().claims = Claims::seeded(claims, self.now());
+    }
+
     /// These are sought from now on beside those that are; what is known of them already holds for them.
     pub fn seek(&self, wanted: &BTreeSet<Sought>) {
         let now = self.now();
         let mut state = self.state();
-        let State { services, sources } = &mut *state;
+        let State { services, sources, .. } = &mut *state;
         for sought in wanted {
             if services.contains_key(sought) {
                 continue;
@@ -141,12 +121,12 @@ impl Board {
         self.publish(&state);
     }
 
-    /// Only these are sought from now on. What is known of others is forgotten.
-    pub fn retain(&self, wanted: &BTreeSet<Sought>) {
+    /// Only these are sought from now on, and only these sources are asked. What is known of others is forgotten.
+    pub fn retain(&self, wanted: &BTreeSet<Sought>, asked: &BTreeSet<SourceKind>) {
         let mut state = self.state();
         state.services.retain(|sought, _| wanted.contains(sought));
         // who is not asked any more knows nothing of what is to come
-        state.sources.retain(|source, _| wanted.iter().any(|sought| sought.source == *source));
+        state.sources.retain(|source, _| asked.contains(source));
         self.publish(&state);
     }
 
@@ -170,9 +150,9 @@ impl Board {
     pub fn hear(&self, news: News) {
         let now = self.now();
         let mut state = self.state();
-        let State { services, sources } = &mut *state;
+        let State { services, sources, claims } = &mut *state;
         match news {
-            News::Sets { source, sets, whole, sure } => {
+            News::Sets { source, sets, sure, whole } => {
                 let known = sources.entry(source).or_default();
                 known.last_success = Some(now);
                 if let Some((since, _)) = known.failure.take() {
@@ -182,12 +162,13 @@ impl Board {
                     let sure = sure.contains(&sought.service);
                     match sets.get(&sought.service) {
                         Some(found) => service.kept.heard(found.clone(), sure, now),
-                        None if whole => service.kept.heard(Vec::new(), sure, now),
+                        None if whole.is_some() => service.kept.heard(Vec::new(), sure, now),
                         None => continue,
                     }
                     service.note(now);
                 }
-                if whole {
+                if let Some(made) = whole {
+                    claims.heard(made, now);
                     known.whole = Some(sets);
                 }
             }
@@ -214,10 +195,7 @@ impl Board {
             }
             News::Warnings { source, warnings } => {
                 let known = sources.entry(source).or_default();
-                // each once, until it is something else
-                for warning in warnings.difference(&known.warnings) {
-                    log::warn!("discovery: {}: {warning}", source.word());
-                }
+                warn(source, &known.warnings, &warnings);
                 known.warnings = warnings;
             }
         }
@@ -231,12 +209,36 @@ impl Board {
         self.said.notified().await;
     }
 
-    /// Waits until each of these was answered, be it with a failure, or `patience` is over.
-    pub fn wait_for(&self, wanted: &BTreeSet<Sought>, patience: Duration) {
+    /// Waits until each of these services and sources was answered, be it with a failure, or `patience` is over.
+    pub fn wait_for(&self, wanted: &BTreeSet<Sought>, asked: &BTreeSet<SourceKind>, patience: Duration) {
+        let service = |state: &State, sought: &Sought| {
+            state.services.get(sought).is_some_and(|service| service.kept.is_answered())
+        };
+        let source = |state: &State, source: &SourceKind| {
+            state.sources.get(source).is_some_and(|known| known.last_success.is_some() || known.failure.is_some())
+        };
         let open = |state: &mut State| {
-            wanted.iter().any(|sought| !state.services.get(sought).is_some_and(|service| service.kept.is_answered()))
+            !wanted.iter().all(|sought| service(state, sought)) || !asked.iter().all(|kind| source(state, kind))
         };
         drop(self.answered.wait_timeout_while(self.state(), patience, open));
+    }
+
+    /// The routes that containers ask for. The same ones are the same allocation.
+    pub fn claims(&self) -> Arc<[Claim]> {
+        let now = self.now();
+        self.state().claims.hold(now)
+    }
+
+    /// What cannot be granted of what containers ask for, all of it, each with the reason in a sentence.
+    pub fn refuse(&self, refused: &[(Claim, String)]) {
+        let source = SourceKind::Docker;
+        let mut state = self.state();
+        state.claims.refuse(refused.iter().map(|(claim, _)| claim));
+        if let Some(known) = state.sources.get_mut(&source) {
+            let whys = refused.iter().map(|(_, why)| why.clone()).collect();
+            warn(source, &known.refused, &whys);
+            known.refused = whys;
+        }
     }
 
     /// Applies what is due. The services whose endpoints are others from now on.
@@ -254,7 +256,8 @@ impl Board {
     pub fn pause(&self) -> Option<Duration> {
         let now = self.now();
         let state = self.state();
-        state.services.values().filter_map(|service| service.kept.due()).min().map(|due| due.since(now))
+        let due = state.services.values().filter_map(|service| service.kept.due());
+        due.chain(state.claims.due()).min().map(|due| due.since(now))
     }
 
     /// How long until a source is to be asked again, since its empty answer is to be confirmed.
@@ -274,47 +277,7 @@ impl Board {
         service.kept.holds()
     }
 
-    /// What a source said last of all its services, and how it is.
-    pub fn said(&self, source: SourceKind) -> (Option<Sets>, Option<SourceStanding>) {
-        let sets = self.state().sources.get(&source).and_then(|known| known.whole.clone());
-        (sets, self.sources().into_iter().find(|standing| standing.source == source))
-    }
-
-    /// How a service stands.
-    pub fn standing(&self, sought: &Sought) -> Standing {
-        let now = self.now();
-        let state = self.state();
-        let none = Service::default();
-        let service = state.services.get(sought).unwrap_or(&none);
-        let (word, error) = service.word();
-        let since = service.since.filter(|(known, _)| *known == word).map_or(now, |(_, since)| since);
-        Standing {
-            state: word,
-            since: wall(now, since),
-            error,
-            endpoints: service.kept.holds().len(),
-            changes: service.changes,
-        }
-    }
-
-    /// How the sources are that were heard of.
-    pub fn sources(&self) -> Vec<SourceStanding> {
-        let now = self.now();
-        let state = self.state();
-        let standing = |(kind, source): (&SourceKind, &Source)| {
-            let last = source.last_success.map(|at| wall(now, at).duration_since(SystemTime::UNIX_EPOCH));
-            SourceStanding {
-                source: *kind,
-                up: source.failure.is_none() && source.last_success.is_some(),
-                last_success_s: last.and_then(Result::ok).unwrap_or_default().as_secs_f64(),
-                error: source.failure.as_ref().map(|(_, why)| why.to_string()),
-                warnings: source.warnings.iter().cloned().collect(),
-            }
-        };
-        state.sources.iter().map(standing).collect()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -335,20 +298,12 @@ impl Service {
             self.since = Some((word, now));
         }
     }
+}
 
-    /// The state, and why.
-    fn word(&self) -> (&'static str, Option<String>) {
-        let failure = self.kept.failure().map(|(_, why)| why.to_owned());
-        match () {
-            () if self.kept.heard_at().is_none() && self.kept.holds().is_empty() => ("waiting", failure),
-            () if failure.is_some() => ("stale", failure),
-            () if self.kept.heard_at().is_none() => ("stale", Some("the source has not answered yet".to_owned())),
-            () if self.kept.doubt().is_some() => {
-                ("stale", Some("the source says that there is none, which is to be confirmed".to_owned()))
-            }
-            () if self.kept.holds().is_empty() => ("empty", None),
-            () => ("ok", None),
-        }
+/// Says what is wrong, each once, until it is something else.
+fn warn(source: SourceKind, before: &BTreeSet<String>, now: &BTreeSet<String>) {
+    for warning in now.difference(before) {
+        log::warn!("discovery: {}: {warning}", source.word());
     }
 }
 
@@ -379,10 +334,4 @@ fn told(before: &[Found], after: &[Found]) -> String {
     }
     let count = if after.len() == 1 { "1 endpoint".to_owned() } else { format!("{} endpoints", after.len()) };
     format!("{}; {count}", words.join(", "))
-}
-
-/// A moment of the past as the wall clock had it.
-fn wall(now: Moment, at: Moment) -> SystemTime {
-    let wall = SystemTime::now();
-    wall.checked_sub(now.since(at)).unwrap_or(wall)
 }

@@ -2,6 +2,7 @@
 
 pub mod asking;
 pub mod board;
+pub mod claim;
 pub mod dns;
 pub mod docker;
 mod doubts;
@@ -14,12 +15,15 @@ pub mod services;
 mod settings;
 pub mod sought;
 mod srv;
+mod standing;
 
 pub use asking::ask_names;
-pub use board::{Board, News, SourceStanding, Standing};
+pub use board::{Board, News};
+pub use claim::Claim;
 pub use dns::Dns;
 pub use doubts::Doubts;
 pub use found::Found;
 pub use kept::Kept;
 pub use settings::DnsSettings;
 pub use sought::{Sought, SourceKind};
+pub use standing::{SourceStanding, Standing};

@@ -102,7 +102,7 @@ impl<'d> Explainer<'d> {
             // the gateway's own takes it before any other is looked for
             _ if rehearsal.own.is_some() => Vec::new(),
             Ok(Parsed::Whole(head)) => {
-                let place = |route: &RouteConfig| self.place(route.at);
+                let place = |route: &RouteConfig| self.place_of(route);
                 losers::losers(self.document, winner, &listener.name, &host, head, trusted, place)
             }
             Ok(Parsed::Partial) | Err(_) => Vec::new(),
@@ -110,7 +110,7 @@ impl<'d> Explainer<'d> {
         let route = winner.and_then(|winner| self.document.routes.get(winner));
         let mut explanation = Explanation {
             route: route.map(|route| route.name().into_owned()).or_else(|| rehearsal.own.map(own)),
-            at: route.map(|route| self.place(route.at)),
+            at: route.map(|route| self.place_of(route)),
             listener: listener.name.to_string(),
             certificate: listener.tls.as_ref().map(|tls| question.presented(&tls.server)),
             host: String::from_utf8_lossy(&host).into_owned(),
@@ -191,7 +191,7 @@ impl<'d> Explainer<'d> {
         let origins = rehearsal.place.map(|place| origins.origins_of_route(place as usize)).unwrap_or_default();
         facts::route(route, &self.document.defaults, &mut |key, value| {
             let (key, value) = (key.to_string(), value.to_string());
-            let origin = origin(&key, &origins).unwrap_or_else(|| self.place(route.at));
+            let origin = origin(&key, &origins).unwrap_or_else(|| self.place_of(route));
             let setting = |key: &str| Setting { key: key.to_owned(), value: value.clone(), origin: origin.clone() };
             match key.split_once('.') {
                 Some(("timeouts", key)) => explanation.timeouts.push(setting(key)),
@@ -206,7 +206,7 @@ impl<'d> Explainer<'d> {
         explanation.policies.extend(route.errors.iter().enumerate().map(|(at, page)| Policy {
             policy: "errors".to_owned(),
             value: shown_page(page),
-            origin: origin(&format!("errors[{at}]"), &origins).unwrap_or_else(|| self.place(route.at)),
+            origin: origin(&format!("errors[{at}]"), &origins).unwrap_or_else(|| self.place_of(route)),
         }));
         explanation.policies.sort_by_key(|policy| turn(&policy.policy));
         if !rehearsal.is_forwarded {
@@ -234,6 +234,13 @@ impl<'d> Explainer<'d> {
     }
 
     /// File and line.
+    fn place_of(&self, route: &RouteConfig) -> String {
+        match route.is_labelled() {
+            true => "labels of containers".to_owned(),
+            false => self.place(route.at),
+        }
+    }
+
     fn place(&self, at: Span) -> String {
         let file = usize::from(at.file);
         match (self.loaded.files.get(file), self.lines.get(file)) {

@@ -1,15 +1,16 @@
 //! Endpoints that sources find: a thread of its own follows the sources that are sought, and swaps the members of pools.
 
+use super::Reloads;
 use crate::config::{self, Document, Material};
 use crate::discovery::docker::{self, Network};
-use crate::discovery::{Board, DnsSettings, Sought, SourceKind, ask_names};
+use crate::discovery::{Board, Claim, DnsSettings, Sought, SourceKind, ask_names};
 use crate::http::clock::Moment;
 use crate::table::pools::terms;
-use crate::table::{LiveTable, Table};
+use crate::table::{LiveTable, Table, Why};
 use crate::tls::ClientTls;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,10 +36,21 @@ pub struct Sources {
     live: OnceLock<Arc<LiveTable>>,
     /// The beginning of the pools' clock.
     start: Instant,
+    labels: Mutex<Labels>,
+    reloads: Reloads,
+}
+
+/// The routes that containers ask for.
+#[derive(Default)]
+struct Labels {
+    /// Those of the document that is about to be in force; nothing where containers are not to ask for any.
+    next: Option<Arc<[Claim]>>,
+    /// Those of the one that is.
+    current: Option<Arc<[Claim]>>,
 }
 
 impl Sources {
-    pub fn new(board: &Arc<Board>, start: Instant) -> Arc<Sources> {
+    pub fn new(board: &Arc<Board>, start: Instant, reloads: &Reloads) -> Arc<Sources> {
         let (settings, _) = watch::channel(None);
         Arc::new(Sources {
             board: Arc::clone(board),
@@ -46,14 +58,17 @@ impl Sources {
             runs: AtomicBool::new(false),
             live: OnceLock::new(),
             start,
+            labels: Mutex::default(),
+            reloads: reloads.clone(),
         })
     }
 
-    /// Seeks what a document needs that is about to be compiled, and waits a little for the first answers. When it is not served after all,
-    /// nothing but a question too many was asked.
-    pub fn prepare(self: &Arc<Self>, document: &Document, material: &Material) -> Result<(), String> {
-        let wanted = wanted(document);
-        if wanted.is_empty() {
+    /// Seeks what a document needs that is about to be compiled, waits a little for the first answers, and puts the routes in place that
+    /// containers ask for. When it is not served after all, nothing but a question too many was asked.
+    pub fn prepare(self: &Arc<Self>, document: &mut Document, material: &Material) -> Result<(), String> {
+        let (services, sources) = (wanted(document), asked(document));
+        if sources.is_empty() {
+            self.labels().next = None;
             return Ok(());
         }
         // who runs is asked as before until the document is in force
@@ -64,22 +79,45 @@ impl Sources {
             }
             is_first
         });
-        self.board.seek(&wanted);
+        self.board.seek(&services);
         self.run().map_err(|e| format!("no thread for discovery: {e}"))?;
-        self.board.wait_for(&wanted, PATIENCE);
+        let labelled = document.discovery.docker.routes.is_some();
+        let docker = labelled.then_some(SourceKind::Docker).into_iter().collect();
+        self.board.wait_for(&services, &docker, PATIENCE);
+        let claims = labelled.then(|| self.board.claims());
+        self.board.refuse(&document.label(claims.as_deref().unwrap_or_default()));
+        self.board.seek(&wanted(document));
+        self.labels().next = claims;
         Ok(())
+    }
+
+    /// Whether containers ask for other routes than those in force.
+    pub fn has_other_labels(&self) -> bool {
+        let claims = self.board.claims();
+        self.labels().current.as_ref().is_some_and(|current| !Arc::ptr_eq(current, &claims))
+    }
+
+    /// What was prepared last is in force, or came to nothing.
+    pub fn settle_labels(&self) {
+        let mut labels = self.labels();
+        labels.current = labels.next.clone();
+    }
+
+    fn labels(&self) -> MutexGuard<'_, Labels> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A document is in force.
     pub fn adopt(&self, document: &Document, material: &Material, table: &Table) {
-        let wanted = wanted(document);
+        let (services, sources) = (wanted(document), asked(document));
+        self.settle_labels();
         self.settings.send_if_modified(|known| {
-            let next = (!wanted.is_empty()).then(|| settings(document, material, known.as_ref()));
+            let next = (!sources.is_empty()).then(|| settings(document, material, known.as_ref()));
             let news = *known != next;
             *known = next;
             news
         });
-        self.board.retain(&wanted);
+        self.board.retain(&services, &sources);
         // what was found while the table was made
         let now = self.now();
         table.upstreams.iter().for_each(|upstream| {
@@ -127,7 +165,8 @@ impl Sources {
         loop {
             let wanted: BTreeSet<SourceKind> = sought.borrow_and_update().iter().map(|sought| sought.source).collect();
             let all = settings.borrow_and_update().clone();
-            let wants = |source| all.as_ref().filter(|_| wanted.contains(&source));
+            let labels = |source, all: &Settings| source == SourceKind::Docker && all.docker.routes;
+            let wants = |source| all.as_ref().filter(|all| wanted.contains(&source) || labels(source, all));
             let said = wants(SourceKind::Docker).map(|settings| settings.docker.clone());
             // a task that ended met a fault of the program: it is started again
             docker = docker.filter(|(running, task)| said.as_ref() == Some(running) && !task.0.is_finished());
@@ -157,6 +196,9 @@ impl Sources {
                 () = tokio::time::sleep(pause.min(TICK)) => {}
                 () = self.board.news() => {}
             }
+            if self.has_other_labels() {
+                self.reloads.ask(Why::Labels);
+            }
             let applied: BTreeSet<Sought> = self.board.turn().into_iter().map(|(sought, _)| sought).collect();
             let Some(live) = self.live.get().filter(|_| !applied.is_empty()) else { continue };
             let now = self.now();
@@ -182,8 +224,14 @@ fn wanted(document: &Document) -> BTreeSet<Sought> {
     document.upstreams.iter().filter_map(|(_, upstream)| upstream.discover.as_ref()).map(|d| d.sought()).collect()
 }
 
+/// The sources that are asked for it.
+fn asked(document: &Document) -> BTreeSet<SourceKind> {
+    let labelled = document.discovery.docker.routes.as_ref().map(|_| SourceKind::Docker);
+    wanted(document).into_iter().map(|sought| sought.source).chain(labelled).collect()
+}
+
 fn settings(document: &Document, material: &Material, before: Option<&Settings>) -> Settings {
-    let config::DockerConfig { endpoint, network, tls } = &document.discovery.docker;
+    let config::DockerConfig { endpoint, network, tls, routes } = &document.discovery.docker;
     let known = before.and_then(|before| before.docker.tls.as_ref());
     let tls = tls.as_ref().map(|tls| ClientTls::new(terms(tls, material), known));
     let network = match network.as_ref().map(|network| &*network.value) {
@@ -191,6 +239,7 @@ fn settings(document: &Document, material: &Material, before: Option<&Settings>)
         Some("published") => Network::Published,
         Some(name) => Network::Named(name.into()),
     };
-    let docker = docker::Settings { engine: endpoint.value.clone(), tls, network, all: false };
+    let docker =
+        docker::Settings { engine: endpoint.value.clone(), tls, network, all: false, routes: routes.is_some() };
     Settings { docker, dns: document.discovery.dns.settings() }
 }

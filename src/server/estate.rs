@@ -1,7 +1,7 @@
 //! What is known of the upstreams, as a process hands it to the one that takes over: what the operator drained, where names were found last,
 //! how well each endpoint is. What the new configuration does not list is passed over.
 
-use crate::discovery::{Board, Found, Sought, SourceKind};
+use crate::discovery::{Board, Claim, Found, Sought, SourceKind};
 use crate::http::clock::Moment;
 use crate::table::{Table, Upstream};
 use crate::upstream::learned::Learned;
@@ -19,6 +19,8 @@ pub struct Estate {
     pub upstreams: BTreeMap<String, Known>,
     /// What sources found last, by source and service.
     pub found: BTreeMap<String, BTreeMap<String, Vec<Found>>>,
+    /// Routes that containers ask for.
+    pub claims: Vec<Claim>,
 }
 
 /// What is known of one upstream.
@@ -33,13 +35,14 @@ pub struct Known {
 
 impl Estate {
     /// What is known at `now`.
-    pub fn of(table: &Table, now: Moment) -> Estate {
+    pub fn of(table: &Table, board: &Board, now: Moment) -> Estate {
         let pools = || table.upstreams.iter().map(|u| (u.pool.name.to_string(), u));
         let drained = pools().map(|(name, u)| (name, u.pool.drained()));
         Estate {
             drained: drained.filter(|(_, drained)| !drained.is_empty()).collect(),
             upstreams: pools().map(|(name, u)| (name, Known::of(u, now))).collect(),
             found: found(table),
+            claims: board.claims().to_vec(),
         }
     }
 
@@ -53,6 +56,7 @@ impl Estate {
 
     /// Notes what sources found last: it holds until they say something.
     pub fn seed_found(&self, board: &Board) {
+        board.seed_claims(self.claims.clone());
         for (source, services) in &self.found {
             // one that this version does not know is one that its configuration cannot want
             let Some(source) = SourceKind::called(source) else { continue };

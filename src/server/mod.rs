@@ -20,6 +20,7 @@ mod program;
 mod pulse;
 mod reactor;
 mod readiness;
+mod relabel;
 mod reload;
 mod reloads;
 mod service;
@@ -101,6 +102,8 @@ pub struct Gateway {
     pub program: Arc<ProgramStats>,
     /// The sources that find endpoints.
     sources: Arc<discovery::Sources>,
+    /// What is in force, where containers may ask for routes beside it.
+    basis: Mutex<Option<Loaded>>,
     /// The certificates on order.
     orders: acme::Orders,
     access: Access,
@@ -177,7 +180,10 @@ impl Gateway {
         let mut sockets = self.listeners.sockets();
         sockets.extend(self.admin_socket.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let addresses = sockets.iter().map(|(address, _)| address.to_string()).collect();
-        (Message { sockets: addresses, estate: Estate::of(&self.live.load(), self.parts.now()) }, sockets)
+        (
+            Message { sockets: addresses, estate: Estate::of(&self.live.load(), &self.parts.board, self.parts.now()) },
+            sockets,
+        )
     }
 
     fn close_admin(&self) {
@@ -207,7 +213,7 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
     let started_as = Program::of_process();
     let First { loaded, copy } = source.first(copies)?;
     let warned = loaded.warned();
-    let Loaded { document, secrets, material, prints, files, patterns, variables, .. } = loaded;
+    let Loaded { mut document, secrets, material, prints, files, patterns, variables, warnings } = loaded;
     // what is made from now on stays: it shall not stand scattered among what reading left
     (hooks.give_back_memory)();
     telemetry::log::init(level(document.observability.log.level));
@@ -232,9 +238,10 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
     let admin = document.admin.as_ref();
     let admin_socket = admin.map(|admin| listeners::admin(&mut inheritance.sockets, &admin.address.value));
     let admin_socket: Option<Addressed> = admin_socket.transpose().map_err(Error::Start)?;
-    let sources = discovery::Sources::new(&parts.board, parts.start);
+    let reloads = Reloads::default();
+    let sources = discovery::Sources::new(&parts.board, parts.start, &reloads);
     estate.seed_found(&parts.board);
-    sources.prepare(&document, &material).map_err(Error::Start)?;
+    sources.prepare(&mut document, &material).map_err(Error::Start)?;
     let mut table = compile(&document, &material, &parts, None).map_err(|e| Error::Start(e.to_string()))?;
     table.sound().map_err(|e| Error::Start(format!("cannot start: {e}")))?;
     table.outline = table.outline.with(&prints, &variables);
@@ -259,7 +266,7 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
             SystemTime::now(),
             copy.as_ref().map(|copy| copy.report.render(false)).as_deref(),
         ),
-        reloads: Reloads::default(),
+        reloads,
         keeps: copies != Copies::None && matches!(source, Source::File(_)),
         source,
         give_back_memory: hooks.give_back_memory,
@@ -270,6 +277,7 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
         program,
         orders,
         sources,
+        basis: Mutex::default(),
         access,
         listeners,
         admin_socket: Mutex::new(admin_socket.clone()),
@@ -282,13 +290,18 @@ pub fn run(source: Source, copies: Copies, hooks: Hooks) -> Result<(), Error> {
     });
     gateway.sources.serve(&gateway.live);
     gateway.sources.adopt(&document, &material, &gateway.live.load());
-    drop(document);
     gateway.listeners.open(sockets, &gateway.live.load());
     match &copy {
         None => gateway.program.loaded(SystemTime::now()),
         Some(copy) => gateway.program.loaded_copy(copy.kept_at),
     }
-    let read = copy.as_ref().map_or((files, prints), |copy| (copy.report.files.clone(), copy.report.prints.clone()));
+    let read = match &copy {
+        None => (files, prints.clone()),
+        Some(copy) => (copy.report.files.clone(), copy.report.prints.clone()),
+    };
+    let (files, patterns) = (Vec::new(), Vec::new());
+    let secrets = Secrets::default();
+    relabel::hold(&gateway, Loaded { document, secrets, material, prints, files, patterns, variables, warnings });
     reload::start(Arc::clone(&gateway), read);
     (hooks.give_back_memory)();
     let (stage, watched) = channel::channel(Stage::Serve);

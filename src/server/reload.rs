@@ -1,6 +1,8 @@
 //! Reload: read, check, compile a whole new table, swap one pointer. Any error leaves the old table whole.
 
 use super::content::{Content, config_hash};
+use super::listeners::Prepared;
+use super::relabel;
 use super::reloads::Answer;
 use super::state::Keeper;
 use super::supervisor;
@@ -81,12 +83,17 @@ fn run(gateway: &Gateway, mut content: Content, mut keeper: Option<Keeper>) {
             gateway.reloads.next()
         });
         let now = Content::of(&gateway.watched.get());
+        let start = Instant::now();
         // a touched file says nothing new, nor does one that is still missing; who asks on purpose is obeyed all the same
-        if why == Why::File && now == content {
+        if why == Why::Labels || why == Why::File && now == content {
+            if relabel::is_due(gateway) {
+                relabel::relabel(gateway);
+                (gateway.give_back_memory)();
+                std::thread::sleep(start.elapsed().min(REST_MAX));
+            }
             continue;
         }
         content = now;
-        let start = Instant::now();
         // one that is not ready yet, or stops, has other news
         let tells = || gateway.serves() && !gateway.stopping.load(Ordering::Acquire);
         let told = tells();
@@ -109,6 +116,10 @@ fn run(gateway: &Gateway, mut content: Content, mut keeper: Option<Keeper>) {
             hold(gateway, &mut keeper, &files, &outcome.config_hash);
         }
         drop((answer, files));
+        // what containers ask for may be other than it was when the file was read, or the file is of no use
+        if relabel::is_due(gateway) {
+            relabel::relabel(gateway);
+        }
         (gateway.give_back_memory)();
         std::thread::sleep(start.elapsed().min(REST_MAX));
     }
@@ -157,35 +168,55 @@ fn reload(gateway: &Gateway, why: Why, content: &mut Content) -> Result<(Outcome
     let secrets = std::mem::take(&mut loaded.secrets);
     // the table stays: it shall not stand scattered among what reading left
     (gateway.give_back_memory)();
-    let document = &loaded.document;
-    check_fixed(gateway, document)?;
+    check_fixed(gateway, &loaded.document)?;
     let before = gateway.live.load();
     if why == Why::File {
-        guard(&before, document)?;
+        guard(&before, &loaded.document)?;
     }
-    let failed = |e: &dyn Display| Refusal::new(format!("error: {e}"));
-    let sockets = gateway.listeners.prepare(document, &mut Vec::new()).map_err(|e| failed(&e))?;
-    let log = gateway.access.prepare(&document.observability.access_log).map_err(|e| failed(&e))?;
-    gateway.sources.prepare(document, &loaded.material).map_err(|e| failed(&e))?;
-    let mut table = compile(document, &loaded.material, &gateway.parts, Some(&before)).map_err(|e| failed(&e))?;
-    table.sound().map_err(|e| failed(&e))?;
-    table.outline = table.outline.with(&loaded.prints, &loaded.variables);
-    let orders = gateway.orders.prepare(&table, document, &secrets).map_err(|e| failed(&e))?;
+    let log = gateway.access.prepare(&loaded.document.observability.access_log).map_err(|e| failed(&e))?;
+    let (table, sockets) = build(gateway, &mut loaded, &before)?;
+    let orders = gateway.orders.prepare(&table, &loaded.document, &secrets).map_err(|e| failed(&e))?;
     let changes = Changes::between(&before, &table);
     resolve_names(&table, gateway.parts.now()).map_err(|e| failed(&e))?;
     // from here on nothing fails
     gateway.access.switch(log);
-    let generation = gateway.live.swap(table);
-    gateway.listeners.open(sockets, &gateway.live.load());
-    gateway.sources.adopt(document, &loaded.material, &gateway.live.load());
-    gateway.adopt(document, secrets);
+    let generation = put(gateway, table, sockets, &loaded);
+    gateway.adopt(&loaded.document, secrets);
     gateway.orders.adopt(orders);
     let at = SystemTime::now();
     drop(before);
+    // what follows is about the file
+    loaded.document.label(&[]);
     let details = if changes.is_empty() { None } else { detailed(gateway, &changes, &loaded) };
     let config_hash = config_hash(&loaded.files, &loaded.prints);
     loaded.warned().iter().for_each(|warned| log::warn!("{warned}"));
-    Ok((Outcome { generation, at, config_hash, changes, details }, loaded.files))
+    let files = std::mem::take(&mut loaded.files);
+    relabel::hold(gateway, loaded);
+    Ok((Outcome { generation, at, config_hash, changes, details }, files))
+}
+
+pub(super) fn failed(e: &dyn Display) -> Refusal {
+    Refusal::new(format!("error: {e}"))
+}
+
+/// The table of a document, with the routes that containers ask for, and the sockets that it needs.
+pub(super) fn build(gateway: &Gateway, loaded: &mut Loaded, before: &Table) -> Result<(Table, Prepared), Refusal> {
+    let Loaded { document, material, prints, variables, .. } = loaded;
+    let sockets = gateway.listeners.prepare(document, &mut Vec::new()).map_err(|e| failed(&e))?;
+    gateway.sources.prepare(document, material).map_err(|e| failed(&e))?;
+    let mut table = compile(document, material, &gateway.parts, Some(before)).map_err(|e| failed(&e))?;
+    table.sound().map_err(|e| failed(&e))?;
+    table.outline = table.outline.with(prints, variables);
+    Ok((table, sockets))
+}
+
+/// Puts it in force. Its generation.
+pub(super) fn put(gateway: &Gateway, table: Table, sockets: Prepared, loaded: &Loaded) -> u64 {
+    let generation = gateway.live.swap(table);
+    let live = gateway.live.load();
+    gateway.listeners.open(sockets, &live);
+    gateway.sources.adopt(&loaded.document, &loaded.material, &live);
+    generation
 }
 
 /// What changed, field by field. The texts that were in force are read once more for it, with the environment as it was at the start, as
@@ -242,15 +273,16 @@ fn check_fixed(gateway: &Gateway, document: &Document) -> Result<(), Refusal> {
 
 /// A file that was cut off can be valid. One with less than half of the routes that are served is taken only from who asks on purpose.
 fn guard(before: &Table, document: &Document) -> Result<(), Refusal> {
-    let (had, has) = (before.routes.len(), document.routes.len());
+    // those that containers ask for stand in no file
+    let served = || before.routes.iter().map(|route| route.name()).filter(|name| !config::is_labelled(name));
+    let (had, has) = (served().count(), document.routes.len());
     if !looks_cut_off(had, has) {
         return Ok(());
     }
     let left: HashSet<Cow<'_, str>> = document.routes.iter().map(RouteConfig::name).collect();
-    let names = before.routes.iter().map(|route| route.name());
     let variables = &before.outline.variables;
     let removed: Vec<Box<str>> =
-        names.filter(|name| !left.contains(*name)).map(|name| variables.as_written(name).into()).collect();
+        served().filter(|name| !left.contains(*name)).map(|name| variables.as_written(name).into()).collect();
     Err(Refusal::new(format!(
         "error: the file has {has} routes where {had} are served: it may have been cut off, so it is not applied\n\
          it would remove: {}\n\

@@ -86,7 +86,7 @@ impl Waiting {
     /// One reload stands for all; whoever asks on purpose is obeyed.
     fn note(&mut self, why: Why) {
         self.why = Some(match self.why {
-            Some(before) if before != Why::File => before,
+            Some(before) if !matches!(before, Why::Labels | Why::File) || why == Why::Labels => before,
             _ => why,
         });
     }

@@ -93,6 +93,7 @@ pub fn compile(
         upstreams,
         trusted_proxies,
         dns: document.discovery.dns.settings(),
+        board: Arc::clone(&parts.board),
         own,
         outline: Outline::of(document),
         indexes,

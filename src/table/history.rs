@@ -26,6 +26,8 @@ pub enum Why {
     Signal,
     /// The admin address, and so `wharf reload`.
     Api,
+    /// Containers ask for other routes: nothing is read, and what holds of the file goes on.
+    Labels,
 }
 
 impl Why {
@@ -36,6 +38,7 @@ impl Why {
             Why::File => "file",
             Why::Signal => "signal",
             Why::Api => "api",
+            Why::Labels => "labels",
         }
     }
 }
@@ -122,17 +125,23 @@ impl History {
         let result = match result {
             Ok(outcome) => {
                 details.clone_from(&outcome.details);
-                standing.loaded_at = outcome.at;
-                standing.config_hash.clone_from(&outcome.config_hash);
+                if why != Why::Labels {
+                    standing.loaded_at = outcome.at;
+                    standing.config_hash.clone_from(&outcome.config_hash);
+                }
                 Ok(cut(&outcome.changes.to_string()))
             }
             Err(refusal) => Err(cut(&refusal.text)),
         };
-        standing.last = Attempt { at, why, result, details };
+        let attempt = Attempt { at, why, result, details };
+        // whether the file is good is what its last reading said
+        if why != Why::Labels {
+            standing.last = attempt.clone();
+        }
         if recent.len() >= RECENT_MAX {
             recent.pop_front();
         }
-        recent.push_back(standing.last.clone());
+        recent.push_back(attempt);
         if let Some(attempt) = recent.iter_mut().rev().filter(|attempt| attempt.details.is_some()).nth(DETAILED_MAX) {
             attempt.details = None;
         }

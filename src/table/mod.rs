@@ -48,7 +48,7 @@ pub use route::{Action, Answer, Retries, Route, Rules, Timeouts};
 pub use split::Split;
 pub use unbuildable::Unbuildable;
 
-use crate::discovery::DnsSettings;
+use crate::discovery::{Board, DnsSettings};
 use crate::http::request::RequestHead;
 use crate::telemetry::UpstreamStats;
 use crate::tls::{Ordered, Presented};
@@ -73,6 +73,8 @@ pub struct Table {
     pub trusted_proxies: Box<[Cidr]>,
     /// How names are asked for.
     pub dns: DnsSettings,
+    /// What the sources say that find endpoints.
+    pub board: Arc<Board>,
     /// What requests are counted under that no route of the document takes.
     pub own: OwnRoutes,
     /// All listeners, each at its number.

@@ -59,6 +59,22 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// Whether every host that `other` holds is one of this pattern.
+    pub fn covers(&self, other: &HostPattern) -> bool {
+        match (self, other) {
+            (HostPattern::Exact(own), HostPattern::Exact(name)) => own == name,
+            (HostPattern::Exact(_), HostPattern::Wildcard(_)) => false,
+            (HostPattern::Wildcard(parent), HostPattern::Exact(name)) => is_below(name, parent),
+            (HostPattern::Wildcard(parent), HostPattern::Wildcard(name)) => parent == name || is_below(name, parent),
+        }
+    }
+}
+
+fn is_below(name: &str, parent: &str) -> bool {
+    name.strip_suffix(parent).is_some_and(|front| front.ends_with('.') && front.len() > 1)
+}
+
 /// A complaint about a port, if that is what stands at the end.
 fn no_port(text: &str) -> Option<Complaint> {
     let (host, port) = text.rsplit_once(':')?;
@@ -93,6 +109,24 @@ mod tests {
             assert_eq!(HostPattern::parse(text).expect(text).to_string(), shown);
         }
         assert_eq!(HostPattern::parse("*.a.b"), Ok(HostPattern::Wildcard("a.b".into())));
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_holds() {
+        let of = |text: &str| HostPattern::parse(text).expect(text);
+        for (wide, narrow, covers) in [
+            ("a.test", "a.test", true),
+            ("a.test", "*.a.test", false),
+            ("*.a.test", "a.test", false),
+            ("*.a.test", "x.a.test", true),
+            ("*.a.test", "y.x.a.test", true),
+            ("*.a.test", "xa.test", false),
+            ("*.a.test", "*.a.test", true),
+            ("*.a.test", "*.x.a.test", true),
+            ("*.x.a.test", "*.a.test", false),
+        ] {
+            assert_eq!(of(wide).covers(&of(narrow)), covers, "{wide} {narrow}");
+        }
     }
 
     #[test]

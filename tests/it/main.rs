@@ -44,6 +44,7 @@ mod framing;
 mod header_edits;
 mod headers;
 mod heirs;
+mod label_routes;
 mod last_good;
 mod limits;
 mod listeners;

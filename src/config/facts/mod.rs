@@ -4,10 +4,10 @@ use super::form::word;
 use super::{
     AccessLogConfig, AccessLogOutput, ActionConfig, ActiveConfig, AdminConfig, Balance, ClientKeepaliveConfig,
     ClientLimitsConfig, DefaultsConfig, DiscoveryConfig, DnsConfig, DockerConfig, Document, EditsConfig,
-    EndpointConfig, ErrorAnswerConfig, ErrorPageConfig, HeadersConfig, ListenerConfig, LogConfig, MatchConfig,
-    ObservabilityConfig, PassiveConfig, Probe, RedirectConfig, RequestConfig, RespondConfig, RetriesConfig, RetryOn,
-    RewriteConfig, RouteConfig, SplitChoice, SplitConfig, StickyConfig, Threads, TimeoutsConfig, UpstreamConfig,
-    UpstreamKeepaliveConfig, WaitConfig,
+    EndpointConfig, ErrorAnswerConfig, ErrorPageConfig, HeadersConfig, LabelledConfig, ListenerConfig, LogConfig,
+    MatchConfig, ObservabilityConfig, PassiveConfig, Probe, RedirectConfig, RequestConfig, RespondConfig,
+    RetriesConfig, RetryOn, RewriteConfig, RouteConfig, SplitChoice, SplitConfig, StickyConfig, Threads,
+    TimeoutsConfig, UpstreamConfig, UpstreamKeepaliveConfig, WaitConfig,
 };
 use crate::value::{Limit, display_duration};
 use std::fmt::{Arguments, Display};
@@ -297,14 +297,26 @@ pub fn settings(document: &Document, out: Sink<'_>) {
     fact!(out, "shutdown_timeout", display_duration(*shutdown_timeout));
     fact!(out, "readiness_delay", display_duration(*readiness_delay));
     let DiscoveryConfig { docker, dns } = discovery;
-    if document.upstreams.iter().any(|(_, upstream)| upstream.discover.is_some()) {
-        let DockerConfig { endpoint, network, tls } = docker;
+    if docker.routes.is_some() || document.upstreams.iter().any(|(_, upstream)| upstream.discover.is_some()) {
+        let DockerConfig { endpoint, network, tls, routes } = docker;
         fact!(out, "discovery.docker.endpoint", endpoint.value);
         if let Some(network) = network {
             fact!(out, "discovery.docker.network", network.value);
         }
         if let Some(tls) = tls {
             secured::upstream(tls, &mut |key, value| fact!(out, "discovery.docker.{}"(key), value));
+        }
+        if let Some(LabelledConfig { hosts, listeners }) = routes {
+            fact!(
+                out,
+                "discovery.docker.routes.hosts",
+                hosts.as_ref().map_or_else(|| "every host".into(), |h| list(h.iter().map(|h| &h.value)))
+            );
+            fact!(
+                out,
+                "discovery.docker.routes.listeners",
+                listeners.as_ref().map_or_else(|| "all".into(), |l| list(l.iter().map(|l| &l.value)))
+            );
         }
     }
     let DnsConfig { servers, timeout, min_ttl, max_ttl } = dns;

@@ -6,8 +6,6 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The service that a container belongs to.
-pub const SERVICE: &str = "wharf.service";
 /// The port it answers at.
 const PORT: &str = "wharf.port";
 /// Its share of the requests.
@@ -32,6 +30,9 @@ pub struct Container {
     state: Box<str>,
     #[serde(default)]
     status: Box<str>,
+    /// When it was made, in seconds since 1970.
+    #[serde(default)]
+    pub created: i64,
     #[serde(default)]
     ports: Option<Vec<Port>>,
     #[serde(default)]
@@ -91,7 +92,7 @@ pub struct Standpoint {
 }
 
 /// What is wrong with a container, so that it is no endpoint.
-type Wrong = String;
+pub(super) type Wrong = String;
 
 impl Container {
     /// What people call it.
@@ -101,17 +102,13 @@ impl Container {
         names().find(|name| !name.contains('/')).or_else(|| names().next()).unwrap_or(&self.id)
     }
 
-    /// The service that it says it belongs to.
-    pub fn service(&self) -> Option<&str> {
-        self.label(SERVICE).map(str::trim)
-    }
-
     /// There is a process in it that runs, or is paused.
     pub fn is_alive(&self) -> bool {
         matches!(&*self.state, "running" | "paused")
     }
 
-    fn label(&self, label: &str) -> Option<&str> {
+    /// What a label of it says.
+    pub(super) fn label(&self, label: &str) -> Option<&str> {
         self.labels.as_ref()?.get(label).map(|value| &**value)
     }
 
@@ -239,7 +236,7 @@ impl Container {
 }
 
 /// A text from outside, as a line of the log can hold it.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(100).flat_map(char::escape_debug).collect()
 }
 

@@ -1,6 +1,6 @@
 //! What an engine tells while one listens: a line of `GET /events`.
 
-use super::container::SERVICE;
+use super::labels::{ENABLE, SERVICE};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -66,9 +66,9 @@ impl Event {
         .filter(|id| !id.is_empty())
     }
 
-    /// The container names a service: the engine tells labels with events.
+    /// The container names a service, or asks for routes: the engine tells labels with events.
     pub fn is_labelled(&self) -> bool {
-        self.attribute(SERVICE).is_some()
+        [SERVICE, ENABLE].into_iter().any(|label| self.attribute(label).is_some())
     }
 
     pub fn meaning(&self) -> Meaning {

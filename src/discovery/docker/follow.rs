@@ -4,7 +4,8 @@
 use super::container::{Container, Standpoint};
 use super::event::Event;
 use super::handout::follow_file;
-use super::known::{Known, Todo};
+use super::known::{Known, Todo, Wanted};
+use super::labels::{ENABLE, SERVICE};
 use super::wire::Wire;
 use super::{Engine, Network, Settings};
 use crate::discovery::{Board, News, SourceKind};
@@ -38,8 +39,8 @@ pub async fn follow(board: Arc<Board>, settings: Settings) {
     let mut pause = PAUSE;
     loop {
         let mut session =
-            Session { board: &board, known: Known::default(), all: settings.all, lived: false, unclear: false };
-        let Err(why) = session.run(&settings).await;
+            Session { board: &board, settings: &settings, known: Known::default(), lived: false, unclear: false };
+        let Err(why) = session.run().await;
         if session.lived {
             pause = PAUSE;
         }
@@ -52,9 +53,8 @@ pub async fn follow(board: Arc<Board>, settings: Settings) {
 /// One connection to an engine, from the first question to the first failure.
 struct Session<'b> {
     board: &'b Board,
+    settings: &'b Settings,
     known: Known,
-    /// Every service is sought.
-    all: bool,
     /// A list was read.
     lived: bool,
     /// Events came since the last list was asked for.
@@ -85,7 +85,8 @@ struct Due {
 }
 
 impl Session<'_> {
-    async fn run(&mut self, settings: &Settings) -> Result<Never, String> {
+    async fn run(&mut self) -> Result<Never, String> {
+        let settings = self.settings;
         let wire = Wire::agree(settings).await?;
         let mut events = wire.events().await?;
         let network = settings.network.clone();
@@ -120,7 +121,7 @@ impl Session<'_> {
                     self.known.asks();
                     self.unclear = false;
                     due.echo = due.echo.filter(|echo| Instant::now() < *echo);
-                    listing = Some(Box::pin(list(wire.clone(), settings.network == Network::Shared)));
+                    listing = Some(Box::pin(list(wire.clone(), settings.clone())));
                 }
                 () = sleep_until(due.tell.unwrap_or(due.told)), if due.tell.is_some() => self.tell(&standpoint, &mut due),
                 Some(Ok((id, stops))) = asked.join_next(), if !asked.is_empty() => {
@@ -175,7 +176,8 @@ impl Session<'_> {
                 .map(|sought| sought.service.clone())
                 .collect()
         };
-        let (sets, warnings) = self.known.news(standpoint, (!self.all).then_some(&sought));
+        let wanted = Wanted { services: (!self.settings.all).then_some(&sought), routes: self.settings.routes };
+        let (sets, warnings) = self.known.news(standpoint, &wanted);
         self.board.hear(sets);
         self.board.hear(warnings);
     }
@@ -187,9 +189,9 @@ impl Due {
     }
 }
 
-async fn list(wire: Wire, shares: bool) -> Result<Listed, String> {
-    let own = if shares { wire.own_networks().await } else { None };
-    Ok(Listed { containers: wire.list().await?, own })
+async fn list(wire: Wire, settings: Settings) -> Result<Listed, String> {
+    let own = if settings.network == Network::Shared { wire.own_networks().await } else { None };
+    Ok(Listed { containers: wire.list(if settings.routes { &[SERVICE, ENABLE] } else { &[SERVICE] }).await?, own })
 }
 
 /// The answer to a list that is under way; never, without one.

@@ -3,7 +3,7 @@
 
 use super::Settings;
 use super::follow::follow;
-use crate::discovery::{Board, Found, News, SourceKind};
+use crate::discovery::{Board, Claim, Found, News, SourceKind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -35,6 +35,9 @@ struct Handout {
     /// Endpoints by service; nothing before the engine has said something.
     #[serde(default)]
     services: Option<BTreeMap<Box<str>, Vec<Found>>>,
+    /// Routes that containers ask for.
+    #[serde(default)]
+    claims: Vec<Claim>,
     /// What is wrong with containers.
     #[serde(default)]
     warnings: BTreeSet<String>,
@@ -44,8 +47,14 @@ struct Handout {
 pub async fn hand_out(settings: Settings, out: &Path) -> io::Result<()> {
     let board = Arc::new(Board::default());
     // what the agent before knew holds until the engine says something
-    let mut services = read(out).ok().and_then(|old| old.services);
-    let mut written = Handout { version: VERSION, error: None, services: services.clone(), warnings: BTreeSet::new() };
+    let (mut services, mut claims) = read(out).map(|old| (old.services, old.claims)).unwrap_or_default();
+    let mut written = Handout {
+        version: VERSION,
+        error: None,
+        services: services.clone(),
+        claims: claims.clone(),
+        warnings: BTreeSet::new(),
+    };
     if services.is_none() {
         write(out, &written)?;
     }
@@ -53,11 +62,18 @@ pub async fn hand_out(settings: Settings, out: &Path) -> io::Result<()> {
     loop {
         let waited = timeout(BEAT, board.news()).await;
         sleep(TOGETHER).await;
-        let (sets, standing) = board.said(SourceKind::Docker);
-        services = sets.or(services);
+        let (sets, made, standing) = board.said(SourceKind::Docker);
+        if sets.is_some() {
+            (services, claims) = (sets, made);
+        }
         let (error, warnings) = standing.map_or((None, Vec::new()), |standing| (standing.error, standing.warnings));
-        let next =
-            Handout { version: VERSION, error, services: services.clone(), warnings: warnings.into_iter().collect() };
+        let next = Handout {
+            version: VERSION,
+            error,
+            services: services.clone(),
+            claims: claims.clone(),
+            warnings: warnings.into_iter().collect(),
+        };
         if next == written && waited.is_ok() {
             continue;
         }
@@ -119,12 +135,12 @@ fn fail(board: &Board, why: String) {
 /// Tells what stands in the file. True when endpoints were told.
 fn tell(board: &Board, handout: Handout, told: bool) -> bool {
     let source = SourceKind::Docker;
-    let Handout { version: _, error, services, warnings } = handout;
+    let Handout { version: _, error, services, claims, warnings } = handout;
     // what the engine said before it failed is known, but for who begins
     let fresh = services.filter(|_| error.is_none() || !told);
     let tells = fresh.is_some();
     if let Some(sets) = fresh {
-        board.hear(News::Sets { source, sets, whole: true, sure: BTreeSet::new() });
+        board.hear(News::Sets { source, sets, sure: BTreeSet::new(), whole: Some(claims) });
         board.hear(News::Warnings { source, warnings });
     }
     if let Some(why) = error {

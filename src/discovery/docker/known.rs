@@ -1,8 +1,10 @@
 //! What is known of an engine's containers: its last list, and what its events have told since.
 
+use super::container::shown;
 use super::container::{Container, Standpoint};
 use super::event::{Event, Meaning};
-use crate::discovery::{Found, News, SourceKind};
+use super::labels::{ENABLE, SERVICE};
+use crate::discovery::{Claim, Found, News, SourceKind};
 use crate::http::clock::{Moment, Span};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -108,26 +110,37 @@ impl Known {
         });
     }
 
-    /// The endpoints by service, and what is wrong with containers. Without `sought`, every service is.
-    pub fn news(&mut self, standpoint: &Standpoint, sought: Option<&BTreeSet<Box<str>>>) -> (News, News) {
+    /// The endpoints by service, the routes that are asked for, and what is wrong with containers.
+    pub fn news(&mut self, standpoint: &Standpoint, wanted: &Wanted<'_>) -> (News, News) {
         let mut sets: BTreeMap<Box<str>, Vec<Found>> = BTreeMap::new();
+        let mut claims: Vec<(i64, Claim)> = Vec::new();
         let mut warnings = BTreeSet::new();
         let mut endpoints: BTreeMap<Box<str>, HashSet<Box<str>>> = BTreeMap::new();
         for container in self.containers.iter().filter(|container| container.is_alive()) {
             let told = self.told.get(&container.id).map(|told| told.what);
+            let enables = container.enables().unwrap_or_else(|wrong| !warnings.insert(wrong));
             let (Some(service), true) = (container.service(), told != Some(What::Gone)) else { continue };
-            let is_sought = sought.is_none_or(|sought| sought.contains(service));
-            if !is_sought {
-                let text: String = service.chars().take(100).flat_map(char::escape_debug).collect();
-                let said = format!("no upstream has `discover: {{ docker: {text} }}`");
-                warnings.insert(container.wrong(super::container::SERVICE, &said));
+            let service: Box<str> = service.into();
+            let asks = enables && wanted.routes;
+            let is_sought = asks || wanted.services.is_none_or(|sought| sought.contains(&service));
+            if enables && !wanted.routes {
+                let said = "no route is made: `discovery.docker.routes` of the gateway's file allows it";
+                warnings.insert(container.wrong(ENABLE, said));
+            } else if !is_sought {
+                let said = format!("no upstream has `discover: {{ docker: {} }}`", shown(&service));
+                warnings.insert(container.wrong(SERVICE, &said));
             }
             match container.endpoint(standpoint) {
                 Ok((found, odd)) => {
                     warnings.extend(odd.into_iter().filter(|_| is_sought));
-                    endpoints.entry(service.into()).or_default().insert(container.id.clone());
+                    endpoints.entry(service.clone()).or_default().insert(container.id.clone());
                     let leaving = told == Some(What::Stopping);
-                    sets.entry(service.into()).or_default().push(Found { leaving, ..found });
+                    if asks && !leaving {
+                        let (made, odd) = container.claims(&service);
+                        claims.extend(made.into_iter().map(|claim| (container.created, claim)));
+                        warnings.extend(odd);
+                    }
+                    sets.entry(service).or_default().push(Found { leaving, ..found });
                 }
                 Err(wrong) if is_sought => {
                     warnings.insert(wrong);
@@ -135,6 +148,9 @@ impl Known {
                 Err(_) => {}
             }
         }
+        // whoever was there first is asked first
+        let order = |(created, claim): &(i64, Claim)| (*created, claim.service.clone(), claim.by.clone());
+        claims.sort_by_cached_key(order);
         // where all were seen to go, or at least to change, nobody is left for sure; else they may only be missing in the list
         let seen = std::mem::take(&mut self.seen);
         let left =
@@ -143,8 +159,17 @@ impl Known {
         self.endpoints.retain(|service, _| !sure.contains(service));
         self.endpoints.append(&mut endpoints);
         let source = SourceKind::Docker;
-        (News::Sets { source, sets, whole: true, sure }, News::Warnings { source, warnings })
+        let whole = Some(claims.into_iter().map(|(_, claim)| claim).collect());
+        (News::Sets { source, sets, sure, whole }, News::Warnings { source, warnings })
     }
+}
+
+/// What is wanted of an engine.
+pub struct Wanted<'w> {
+    /// These services; every one without it.
+    pub services: Option<&'w BTreeSet<Box<str>>>,
+    /// Routes that containers ask for.
+    pub routes: bool,
 }
 
 #[cfg(test)]
@@ -176,7 +201,8 @@ mod tests {
     fn told(known: &mut Known) -> (String, bool) {
         let standpoint = Standpoint { network: Network::Shared, own: None, host: None };
         let sought = BTreeSet::from(["app".into()]);
-        let (News::Sets { sets, sure, .. }, _) = known.news(&standpoint, Some(&sought)) else { panic!("sets") };
+        let wanted = Wanted { services: Some(&sought), routes: false };
+        let (News::Sets { sets, sure, .. }, _) = known.news(&standpoint, &wanted) else { panic!("sets") };
         let sure = sure.contains("app");
         let name = |f: &Found| if f.leaving { format!("({})", f.name) } else { f.name.to_string() };
         (sets.values().flatten().map(name).collect::<Vec<_>>().join(" "), sure)
@@ -269,9 +295,8 @@ mod tests {
     fn a_service_that_nobody_seeks_is_a_warning() {
         let mut known = knows(&["a"]);
         let standpoint = Standpoint { network: Network::Shared, own: None, host: None };
-        let (_, News::Warnings { warnings, .. }) = known.news(&standpoint, Some(&BTreeSet::new())) else {
-            panic!("warnings")
-        };
+        let wanted = Wanted { services: Some(&BTreeSet::new()), routes: false };
+        let (_, News::Warnings { warnings, .. }) = known.news(&standpoint, &wanted) else { panic!("warnings") };
         let said = "container a: label wharf.service: no upstream has `discover: { docker: app }`";
         assert_eq!(warnings.into_iter().collect::<Vec<_>>(), [said]);
     }

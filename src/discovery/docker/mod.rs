@@ -6,6 +6,7 @@ mod event;
 mod follow;
 mod handout;
 mod known;
+mod labels;
 mod wire;
 
 pub use engine::Engine;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub network: Network,
     /// Every service is sought, not only those of the board.
     pub all: bool,
+    /// Containers may ask for routes.
+    pub routes: bool,
 }
 
 impl PartialEq for Settings {
@@ -32,6 +35,7 @@ impl PartialEq for Settings {
         self.engine == other.engine
             && self.network == other.network
             && self.all == other.all
+            && self.routes == other.routes
             && mark(self) == mark(other)
     }
 }

@@ -1,7 +1,7 @@
 //! The engine's API on the wire: one connection for each question, every answer bounded in bytes and time.
 
 use super::Settings;
-use super::container::SERVICE;
+
 use super::container::{Container, NetworkSettings};
 use super::engine::Engine;
 use super::event::{ACTIONS, Event};
@@ -96,10 +96,18 @@ impl Wire {
         Ok(Wire { place, minor: most })
     }
 
-    /// The containers with our label that run.
-    pub async fn list(self) -> Result<Vec<Container>, String> {
-        let filters = json!({ "label": [SERVICE] }).to_string();
-        ask(&self.place, &self.path(&format!("/containers/json?filters={}", encoded(&filters)))).await
+    /// The containers that run with one of these labels.
+    pub async fn list(self, labels: &[&str]) -> Result<Vec<Container>, String> {
+        let mut all: Vec<Container> = Vec::new();
+        // an engine takes several labels for all of them
+        for label in labels {
+            let filters = json!({ "label": [label] }).to_string();
+            let path = self.path(&format!("/containers/json?filters={}", encoded(&filters)));
+            all.append(&mut ask(&self.place, &path).await?);
+        }
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all.dedup_by(|a, b| a.id == b.id);
+        Ok(all)
     }
 
     /// Whether this signal is the one that stops the container.
