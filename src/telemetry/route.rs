@@ -105,7 +105,6 @@ impl RouteStats {
     pub fn finish(&self, worker: usize, finished: &Finished) {
         let Finished { listener, method, code, duration, bytes_in, bytes_out, failure } = *finished;
         let cells = self.cells(worker);
-        cells.in_flight.add(-1);
         cells.bytes_in.add(bytes_in);
         cells.bytes_out.add(bytes_out);
         cells.duration.observe(duration);
@@ -113,6 +112,8 @@ impl RouteStats {
         if let Some(failure) = failure {
             cells.failures.get_or_init(Box::default)[failure as usize].add(1);
         }
+        // last: when nothing is in flight any more, everything is counted
+        cells.in_flight.add(-1);
     }
 
     /// Drops what `worker` counted for listeners that are gone, so that their numbers can be given to others. Only that worker's thread may.
