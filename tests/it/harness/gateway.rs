@@ -195,13 +195,33 @@ impl Gateway {
         std::fs::rename(fresh, self.folder.join("gateway.yaml")).unwrap();
     }
 
-    /// Writes another configuration and waits until it is in force.
+    /// Writes another configuration and waits until it is in force, and counted and shown as such: requests may get it a moment earlier.
     #[track_caller]
     pub fn reload(&self, yaml: &str) {
-        let reloads = || self.metric("config_reloads_total{result=\"success\"}");
-        let before = reloads();
+        let (file, wanted) = (self.folder.join("gateway.yaml").display().to_string(), self.complete(yaml));
+        let before = self.reloads("success");
         self.rewrite(yaml);
-        eventually(PATIENCE, || (reloads() > before).then_some(()));
+        eventually(PATIENCE, || {
+            // the one counted may be one from before
+            let shown = || self.shows("/api/v1/config")["texts"]["files"][&file] == *wanted;
+            (self.reloads("success") > before && shown()).then_some(())
+        });
+    }
+
+    /// How many reloads there were with this result, `success` or `failure`.
+    #[track_caller]
+    pub fn reloads(&self, result: &str) -> f64 {
+        self.metric(&format!("config_reloads_total{{result=\"{result}\"}}"))
+    }
+
+    /// Waits until so many reloads are counted as done and as refused, and neither is one more: a table answers before its reload is
+    /// counted.
+    #[track_caller]
+    pub fn expect_reloads(&self, success: f64, failure: f64) {
+        self.expect_counts(&[
+            ("config_reloads_total{result=\"success\"}", success),
+            ("config_reloads_total{result=\"failure\"}", failure),
+        ]);
     }
 
     /// Waits until it has written this to stderr.
@@ -295,6 +315,42 @@ impl Gateway {
         panic!("{selector} is {last}, not {value}, after {PATIENCE:?}");
     }
 
+    /// Waits until counts that only grow have these values; one that is past its value never will.
+    #[track_caller]
+    pub fn expect_counts(&self, wanted: &[(&str, f64)]) {
+        eventually(PATIENCE, || {
+            let metrics = self.metrics();
+            let counted = wanted.iter().map(|(selector, _)| metrics.sum(&format!("wharf_{selector}")));
+            let counted: Vec<f64> = counted.collect();
+            let past = counted.iter().zip(wanted).any(|(now, (_, value))| now > value);
+            assert!(!past, "{counted:?} is past {wanted:?}");
+            counted.iter().zip(wanted).all(|(now, (_, value))| now == value).then_some(())
+        });
+    }
+
+    /// The metrics once no request is in flight: a client has the end of its answer a moment before the request is counted.
+    #[track_caller]
+    pub fn settled(&self) -> Metrics {
+        self.expect_metric("http_requests_in_flight", 0.0);
+        self.metrics()
+    }
+
+    /// As [`Gateway::metric`], once no request is in flight.
+    #[track_caller]
+    pub fn counted(&self, selector: &str) -> f64 {
+        self.settled().sum(&format!("wharf_{selector}"))
+    }
+
+    /// Waits until the access log has so many lines: it may have no more. A line comes a moment after the answer.
+    #[track_caller]
+    pub fn expect_logged(&self, count: usize) -> Vec<Value> {
+        eventually(PATIENCE, || {
+            let lines = self.log_lines();
+            assert!(lines.len() <= count, "{} lines, not {count}: {lines:#?}", lines.len());
+            (lines.len() == count).then_some(lines)
+        })
+    }
+
     /// The access log so far.
     #[track_caller]
     pub fn log_lines(&self) -> Vec<Value> {
@@ -317,8 +373,8 @@ impl Gateway {
         while start.elapsed() < PATIENCE {
             seen = self.log_lines();
             if seen.iter().any(|line| line["reason"] == reason) {
-                let counted = self.metric(&format!("http_failures_total{{reason=\"{reason}\"}}"));
-                assert!(counted >= 1.0, "`{reason}` is in the log but not counted");
+                let counted = || self.metric(&format!("http_failures_total{{reason=\"{reason}\"}}"));
+                eventually(PATIENCE, || (counted() >= 1.0).then_some(()));
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));

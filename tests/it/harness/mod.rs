@@ -31,7 +31,7 @@ mod tls_client;
 mod tls_origin;
 mod tls_records;
 
-pub use address::own_address;
+pub use address::{own_address, own_port};
 pub use certificates::{Authority, Leaf, secured};
 pub use client::{Client, Trouble};
 pub use corpus::{corpus, decode, number, text};

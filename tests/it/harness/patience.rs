@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a test waits for anything before it says that it did not happen.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a test waits for anything before it says that it did not happen: longer than a busy machine lets a process wait, shorter
+/// than what the gateway waits for by itself.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks again and again until the answer is `Some`, or the deadline has passed.
 #[track_caller]
