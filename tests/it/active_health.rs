@@ -51,7 +51,7 @@ fn checks(gateway: &Gateway, endpoint: SocketAddr, result: &str) -> f64 {
     gateway.metric(&format!("upstream_health_checks_total{{{labels}}}"))
 }
 
-const ACTIVE: &str = "active: { path: /health, interval: 30ms, timeout: 300ms, rise: 2, fall: 3 }";
+const ACTIVE: &str = "active: { path: /health, interval: 30ms, timeout: 1s, rise: 2, fall: 3 }";
 
 #[test]
 fn an_endpoint_whose_checks_fail_gets_nothing_until_they_pass_again() {
@@ -74,7 +74,7 @@ fn an_endpoint_whose_checks_fail_gets_nothing_until_they_pass_again() {
     let (a, pool) = (a.address(), "of app");
     gateway.expect_said(&format!("endpoint {a} {pool} is down: 3 checks failed, the last one with status 503"));
     gateway.expect_said(&format!(
-        "endpoint {a} {pool} is down: 3 checks failed, the last one with no answer within 300 ms"
+        "endpoint {a} {pool} is down: 3 checks failed, the last one with no answer within 1000 ms"
     ));
     gateway.expect_said(&format!("endpoint {a} {pool} is up: 2 checks passed"));
     assert!(checks(&gateway, a, "pass") >= 6.0 && checks(&gateway, a, "fail") >= 9.0);
@@ -130,8 +130,8 @@ fn a_check_is_a_get_on_a_connection_of_its_own() {
     assert!(headers["user-agent"].starts_with("wharf/"), "{headers:?}");
     assert!(origin.connections() >= own.len());
     // checks are no traffic of the pool
-    assert_eq!(gateway.metric("upstream_requests_total"), 1.0);
-    assert_eq!(gateway.metric("upstream_connections_opened_total"), 1.0);
+    assert_eq!(gateway.counted("upstream_requests_total"), 1.0);
+    assert_eq!(gateway.counted("upstream_connections_opened_total"), 1.0);
 }
 
 #[test]
@@ -280,10 +280,16 @@ fn a_slow_check_delays_nobody_elses_and_the_next_one_keeps_its_time() {
         [silent.address(), quick.address()],
         "active: { path: /health, interval: 100ms, timeout: 90ms, fall: 10 }",
     ));
-    eventually(PATIENCE, || (checks(&gateway, quick.address(), "pass") >= 12.0).then_some(()));
+    // on a busy machine the quick one may fail a check as well
+    let made =
+        |origin: &Origin| checks(&gateway, origin.address(), "pass") + checks(&gateway, origin.address(), "fail");
+    eventually(PATIENCE, || (made(&quick) >= 12.0).then_some(()));
     // a tenth more or less; a check's own time is no part of the interval
-    let failed = checks(&gateway, silent.address(), "fail");
-    assert!((8.0..=16.0).contains(&failed), "{failed} checks of the silent one in the time of 12 of the other");
+    let (failed, of_quick) = (made(&silent), made(&quick));
+    assert!(
+        failed >= 8.0 && failed <= of_quick + 4.0,
+        "{failed} of the silent one in the time of {of_quick} of the other"
+    );
 }
 
 #[test]

@@ -95,13 +95,14 @@ fn a_socket_file_is_not_reached_by_browsers_and_takes_any_host() {
 
 #[test]
 fn an_address_that_others_can_reach_takes_any_host_with_the_token() {
+    let port = own_port();
     let gateway = Gateway::start_unready(&format!(
-        "admin: {{ address: \":29871\", token: {{ env: PATH }}, metrics_open: true }}\n{ROUTES}"
+        "admin: {{ address: \":{port}\", token: {{ env: PATH }}, metrics_open: true }}\n{ROUTES}"
     ));
     let token = std::env::var("PATH").unwrap();
     let ask = |path: &str, lines: &str| -> Option<u16> {
-        let stream = std::net::TcpStream::connect(gateway.on(29871)).ok();
-        let mut client = stream.map(|_| Client::connect(gateway.on(29871)))?;
+        let stream = std::net::TcpStream::connect(gateway.on(port)).ok();
+        let mut client = stream.map(|_| Client::connect(gateway.on(port)))?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: gateway.internal\r\n{lines}\r\n");
         client.try_ask(&request).ok().map(|response| response.status)
     };

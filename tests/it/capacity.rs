@@ -24,7 +24,7 @@ fn an_endpoint_never_has_more_than_max_conns_requests_whatever_threads_they_are_
     let most = [Arc::<AtomicUsize>::default(), Arc::default()];
     let origins = [counting(&most[0]), counting(&most[1])];
     let endpoints = [member(&origins[0], "max_conns: 1"), member(&origins[1], "max_conns: 3")];
-    let gateway = Gateway::start(&format!("threads: 2\n{}", pool(endpoints, "wait: { size: 100, timeout: 9s }")));
+    let gateway = Gateway::start(&format!("threads: 2\n{}", pool(endpoints, "wait: { size: 100, timeout: 25s }")));
     let statuses = side_by_side(24, (0..12).collect(), |_| {
         let mut client = gateway.connect();
         (0..15).map(|_| client.get("/").status).filter(|status| *status != 200).count()

@@ -159,7 +159,7 @@ fn the_last_good_containers_are_kept_while_the_engine_fails() {
         engine.cut();
         expect_state(&gateway, "stale");
         assert_eq!(gateway.get("/").text(), "a");
-        assert_eq!(gateway.metric("discovery_up{source=\"docker\"}"), 0.0);
+        gateway.expect_metric("discovery_up{source=\"docker\"}", 0.0);
         engine.answers(None);
         expect_state(&gateway, "ok");
     }
@@ -196,7 +196,7 @@ fn an_empty_list_counts_only_when_it_is_confirmed() {
     expect_state(&gateway, "stale");
     assert_eq!(gateway.get("/").text(), "a");
     expect_state(&gateway, "empty");
-    assert_eq!(gateway.get("/").status, 503);
+    eventually(PATIENCE, || (gateway.get("/").status == 503).then_some(()));
     gateway.expect_failure("no_endpoint");
     // and the engine's own word needs no second one
     engine.set(vec![container("a", a.address())]);
@@ -228,7 +228,7 @@ fn a_gateway_starts_without_an_engine_and_finds_it_later() {
 fn requests_wait_in_the_waiting_room_for_a_container_that_comes() {
     let a = Origin::named("a");
     let engine = ScriptedEngine::start(Vec::new());
-    let waits = "upstreams: { app: { discover: { docker: app }, wait: { size: 10, timeout: 9s } } }\n\
+    let waits = "upstreams: { app: { discover: { docker: app }, wait: { size: 10, timeout: 25s } } }\n\
                  routes: [{ name: all, match: { path: /* }, upstream: app }]\n";
     let gateway = Gateway::start(&format!("{}{waits}", engine.section()));
     engine.expect_listener();
@@ -440,12 +440,13 @@ fn containers_that_come_and_go_leave_nothing_behind() {
     churn(30);
     let grown = gateway.rss_kib().saturating_sub(before);
     assert!(grown < 4096, "{grown} KiB more after 1500 containers");
-    assert_eq!(gateway.metrics().select("wharf_upstream_endpoint_up").len(), 50);
+    let series = || gateway.metrics().select("wharf_upstream_endpoint_up").len();
+    eventually(PATIENCE, || (series() == 50).then_some(()));
     engine.set(Vec::new());
     let ghosts = (number - 49)..=number;
     ghosts.for_each(|n| engine.tell("die", &format!("c{n}"), ""));
     expect_state(&gateway, "empty");
-    assert!(gateway.metrics().select("wharf_upstream_endpoint_up").is_empty());
+    eventually(PATIENCE, || (series() == 0).then_some(()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::*;
 
@@ -70,15 +70,18 @@ fn an_address_that_moves_costs_no_request_and_the_old_one_finishes_what_it_has()
     long.send("GET /long HTTP/1.1\r\nHost: h\r\n\r\n");
     old.expect_requests(1);
     let done = AtomicBool::new(false);
+    // who has had an answer of the new one
+    let moved: [AtomicBool; 3] = Default::default();
     std::thread::scope(|scope| {
         let traffic: Vec<_> = (0..3)
-            .map(|_| {
-                let (gateway, done) = (&gateway, &done);
+            .map(|n| {
+                let (gateway, done, moved) = (&gateway, &done, &moved[n]);
                 scope.spawn(move || {
                     let (mut client, mut failed) = (gateway.connect(), 0);
                     while !done.load(Ordering::Acquire) {
                         let answer = client.ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");
                         failed += usize::from(answer.status != 200);
+                        moved.fetch_or(answer.text() == "new", Ordering::AcqRel);
                         std::thread::sleep(Duration::from_millis(2));
                     }
                     failed
@@ -88,6 +91,7 @@ fn an_address_that_moves_costs_no_request_and_the_old_one_finishes_what_it_has()
         let _done = Done(&done);
         server.hosts(&[("app.test", &[ip(&new)])]);
         new.expect_requests(50);
+        eventually(PATIENCE, || moved.iter().all(|moved| moved.load(Ordering::Acquire)).then_some(()));
         let before = old.requests().len();
         gate.open();
         new.expect_requests(100);
@@ -106,21 +110,31 @@ fn a_name_without_addresses_has_no_endpoints_once_that_is_confirmed() {
     server.hosts(&[("app.test", &[ip(&origin)]), ("other.test", &[ip(&origin)])]);
     let gateway = server.gateway(&app());
     assert_eq!(gateway.get("/").text(), "o");
-    // a slip of the name server, for one answer
-    server.hosts(&[("other.test", &[ip(&origin)])]);
-    let asked = server.logged(&["config app.test is NXDOMAIN"]);
-    eventually(PATIENCE, || (server.logged(&["app.test is NXDOMAIN"]) > asked).then_some(()));
-    assert_eq!(gateway.get("/").text(), "o");
-    server.hosts(&[("app.test", &[ip(&origin)])]);
-    let asked = server.logged(&["query[A] app.test"]);
-    eventually(PATIENCE, || (server.logged(&["query[A] app.test"]) > asked + 1).then_some(()));
-    assert_eq!(gateway.get("/").text(), "o");
-    assert!(!gateway.stderr().contains("is gone"), "{}", gateway.stderr());
+    // a slip of the name server, for one answer: one that lasts longer, as on a machine that stands still meanwhile, is none
+    let mut gone = 0;
+    eventually(2 * PATIENCE, || {
+        let asked = server.logged(&["app.test is NXDOMAIN"]);
+        let start = Instant::now();
+        server.hosts(&[("other.test", &[ip(&origin)])]);
+        eventually(PATIENCE, || (server.logged(&["app.test is NXDOMAIN"]) > asked).then_some(()));
+        server.hosts(&[("app.test", &[ip(&origin)])]);
+        let short = start.elapsed() < Duration::from_millis(1900);
+        let asked = server.logged(&["query[A] app.test"]);
+        eventually(PATIENCE, || (server.logged(&["query[A] app.test"]) > asked + 1).then_some(()));
+        if short {
+            assert_eq!(gateway.get("/").text(), "o");
+            assert_eq!(gateway.stderr().matches("is gone").count(), gone, "{}", gateway.stderr());
+            return Some(());
+        }
+        eventually(PATIENCE, || (gateway.get("/").text() == "o").then_some(()));
+        gone = gateway.stderr().matches("is gone").count();
+        None
+    });
     // and for good
     server.hosts(&[]);
     gateway.expect_said(&format!("app.test ({}) is gone; 0 endpoints", origin.address()));
-    let none = gateway.get("/");
-    assert_eq!((none.status, none.header("retry-after")), (503, Some("1")));
+    let none = eventually(PATIENCE, || Some(gateway.get("/")).filter(|none| none.status == 503));
+    assert_eq!(none.header("retry-after"), Some("1"));
     server.hosts(&[("app.test", &[ip(&origin)])]);
     eventually(PATIENCE, || (gateway.get("/").status == 200).then_some(()));
 }
@@ -130,10 +144,11 @@ fn the_last_good_addresses_are_kept_while_the_name_server_is_dead_or_silent() {
     let mut server = Dnsmasq::start("local-ttl=1");
     let [old, new] = ["old", "new"].map(Origin::named);
     server.hosts(&[("app.test", &[ip(&old)])]);
-    let yaml = format!("{}{}", server.section_with("timeout: 300ms"), app());
+    let yaml = format!("{}{}", server.section_with("timeout: 1s"), app());
     let gateway = Gateway::start(&yaml);
     for kill in [true, false] {
         let said = gateway.stderr().matches("the endpoints found last are kept").count();
+        let answered = gateway.stderr().matches("answered again").count();
         if kill {
             server.stop()
         } else {
@@ -149,8 +164,7 @@ fn the_last_good_addresses_are_kept_while_the_name_server_is_dead_or_silent() {
         } else {
             server.thaw()
         }
-        let answered = if kill { 1 } else { 2 };
-        eventually(PATIENCE, || (gateway.stderr().matches("answered again").count() == answered).then_some(()));
+        eventually(PATIENCE, || (gateway.stderr().matches("answered again").count() > answered).then_some(()));
     }
     // what it says once it is back counts
     server.hosts(&[("app.test", &[ip(&new)])]);
@@ -180,9 +194,9 @@ fn a_name_that_does_not_hold_at_all_is_asked_for_once_a_second() {
     let server = Dnsmasq::start("local-ttl=0");
     let origin = Origin::named("o");
     server.hosts(&[("app.test", &[ip(&origin)])]);
-    let gateway = server.gateway(&app());
-    let since = std::time::Instant::now();
     let before = server.logged(&["query[A] app.test"]);
+    let since = Instant::now();
+    let gateway = server.gateway(&app());
     eventually(PATIENCE, || {
         assert_eq!(gateway.get("/").text(), "o");
         (server.logged(&["query[A] app.test"]) >= before + 4).then_some(())
@@ -210,13 +224,13 @@ fn an_address_that_refuses_has_the_name_asked_again_at_once() {
     let server = Dnsmasq::start("local-ttl=600");
     let old = Origin::named("old");
     server.hosts(&[("app.test", &[ip(&old)])]);
-    let gateway = server.gateway(&app());
+    let gateway = Gateway::start(&format!("{}{}", server.section_with("max_ttl: 1h"), app()));
     assert_eq!(gateway.get("/").text(), "old");
     let new = Origin::named("new");
     server.hosts(&[("app.test", &[ip(&new)])]);
     old.crash();
     // far sooner than the answer would have held
-    eventually(Duration::from_secs(6), || (gateway.get("/").text() == "new").then_some(()));
+    eventually(PATIENCE, || (gateway.get("/").text() == "new").then_some(()));
 }
 
 #[test]

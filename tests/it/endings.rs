@@ -65,7 +65,7 @@ fn the_body_of_a_refused_request_is_not_waited_for_for_long_and_counts_nowhere()
         let start = Instant::now();
         while client.rest(Duration::from_millis(500)).is_none() {
             client.try_send("x").ok();
-            assert!(start.elapsed() < Duration::from_secs(20), "a byte now and then keeps the connection");
+            assert!(start.elapsed() < Duration::from_secs(40), "a byte now and then keeps the connection");
         }
     });
 }
@@ -127,11 +127,10 @@ fn a_panic_in_one_request_is_its_own_500_and_nobody_elses() {
     assert!(response.text().contains("\"error\":\"internal\"") && response.says_close(), "{response:?}");
     unlucky.expect_closed(PATIENCE);
     assert_eq!(other.get("/after").text(), "/after");
-    assert_eq!(gateway.metric("panics_total"), 1.0);
-    assert_eq!(gateway.metric("http_failures_total{reason=\"internal\"}"), 1.0);
+    gateway.expect_counts(&[("panics_total", 1.0), ("http_failures_total{reason=\"internal\"}", 1.0)]);
     gateway.expect_metric("upstream_in_flight", 0.0);
     gateway.expect_metric("http_requests_in_flight", 0.0);
     gateway.expect_metric("upstream_connections{upstream=\"app\",state=\"active\"}", 0.0);
     assert_eq!(gateway.logged("/boom")["reason"], "internal");
-    assert!(gateway.stderr().contains("WHARF_PANIC_PATH"), "the panic is in the log: {}", gateway.stderr());
+    gateway.expect_said("WHARF_PANIC_PATH");
 }

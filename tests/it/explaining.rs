@@ -95,8 +95,7 @@ fn compare(seed: u64) -> usize {
         }
         seen.push((asked, explained, response, arrived.lock().unwrap().take()));
     }
-    let lines = eventually(PATIENCE, || Some(gateway.log_lines()).filter(|lines| lines.len() >= seen.len()));
-    assert_eq!(lines.len(), seen.len(), "a line for each request");
+    let lines = gateway.expect_logged(seen.len());
     let mut answered = 0;
     for ((asked, explained, response, arrived), line) in seen.into_iter().zip(lines) {
         answered += usize::from(explained.route.is_some());

@@ -196,18 +196,18 @@ fn an_origin_that_falls_silent_amid_its_body_cuts_the_client_off() {
 
 #[test]
 fn a_slow_origin_that_keeps_sending_is_not_timed_out() {
-    let origin = Origin::slow(&ok("0123456789"), Duration::from_millis(20));
-    let gateway = Gateway::before(&origin, "defaults: { timeouts: { read: 500ms } }\n");
+    let origin = Origin::slow(&ok("0123456789"), Duration::from_millis(70));
+    let gateway = Gateway::before(&origin, "defaults: { timeouts: { read: 2s } }\n");
     assert_eq!(gateway.get("/").text(), "0123456789");
 }
 
 #[test]
 fn the_whole_exchange_has_a_deadline_when_one_is_written() {
     let origin = Origin::slow(&ok([b'x'; 400]), Duration::from_millis(20));
-    let gateway = Gateway::before(&origin, "defaults: { timeouts: { read: 1s, request: 600ms } }\n");
+    let gateway = Gateway::before(&origin, "defaults: { timeouts: { read: 10s, request: 600ms } }\n");
     let mut client = gateway.connect();
     client.send(GET);
-    match client.try_response("GET", Duration::from_secs(4)) {
+    match client.try_response("GET", PATIENCE) {
         Ok(response) => assert_eq!(response.status, 504),
         Err(Trouble::Closed(_) | Trouble::Reset(_)) => {}
         Err(other) => panic!("{other:?}"),

@@ -164,8 +164,8 @@ fn both_sides_keep_their_connections() {
         }
     }
     assert_eq!(origin.connections(), 1);
-    assert_eq!(gateway.metric("upstream_connections_opened_total{upstream=\"app\"}"), 1.0);
-    assert_eq!(gateway.metric("upstream_connections_reused_total{upstream=\"app\"}"), 29.0);
+    assert_eq!(gateway.counted("upstream_connections_opened_total{upstream=\"app\"}"), 1.0);
+    assert_eq!(gateway.counted("upstream_connections_reused_total{upstream=\"app\"}"), 29.0);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn kept_connections_that_went_stale_never_surface() {
     for n in 0..20 {
         assert_eq!(client.get("/").status, 200, "request {n}");
     }
-    assert_eq!(gateway.metric("http_failures_total"), 0.0);
+    assert_eq!(gateway.counted("http_failures_total"), 0.0);
 }
 
 #[test]

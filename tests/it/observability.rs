@@ -20,8 +20,8 @@ fn requests_are_counted_by_listener_route_method_and_code() {
     client.get("/teapot");
     client.get("/nothing");
     client.ask("BREW /teapot HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nnow");
-    let count = |labels: &str| gateway.metric(&format!("http_requests_total{{listener=\"web\",{labels}}}"));
-    gateway.expect_metric("http_requests_total", 4.0);
+    let count = |labels: &str| gateway.counted(&format!("http_requests_total{{listener=\"web\",{labels}}}"));
+    assert_eq!(gateway.counted("http_requests_total"), 4.0);
     assert_eq!(count("route=\"pots\",method=\"GET\",code=\"418\""), 2.0);
     assert_eq!(count("route=\"_none\",method=\"GET\",code=\"404\""), 1.0);
     assert_eq!(count("route=\"pots\",method=\"_OTHER\",code=\"418\""), 1.0);
@@ -47,8 +47,7 @@ fn the_documented_metrics_are_there_after_one_request() {
     let origin = Origin::named("o");
     let gateway = Gateway::before(&origin, "");
     gateway.get("/");
-    gateway.expect_metric("http_requests_total", 1.0);
-    let metrics = gateway.metrics();
+    let metrics = gateway.settled();
     for name in [
         "http_requests_in_flight{route=\"all\"}",
         "upstream_request_duration_seconds_count{upstream=\"app\"}",
@@ -78,13 +77,13 @@ fn hostile_requests_make_no_series_of_their_own() {
     let gateway = Gateway::before(&origin, "");
     let series = || gateway.metrics().0.iter().filter(|s| s.name.starts_with("wharf_http_requests_total")).count();
     gateway.ask("X0 / HTTP/1.1\r\nHost: h\r\n\r\n");
-    // a request is counted once its response has gone, which its client may notice a moment before
-    let before = eventually(PATIENCE, || Some(series()).filter(|n| *n > 0));
+    gateway.settled();
+    let before = series();
+    assert!(before > 0);
     for n in 1..50 {
         gateway.ask(format!("X{n} /{n} HTTP/1.1\r\nHost: h{n}\r\n\r\n"));
     }
-    let counted = || gateway.metrics().sum("wharf_http_requests_total") >= 50.0;
-    eventually(PATIENCE, || counted().then_some(()));
+    assert_eq!(gateway.counted("http_requests_total"), 50.0);
     assert_eq!(series(), before);
 }
 
@@ -123,7 +122,8 @@ fn a_scrape_is_in_the_text_format() {
 
 #[test]
 fn health_and_readiness_are_told_apart() {
-    let origin = Origin::slow(&ok("x"), std::time::Duration::from_millis(20));
+    let gate = Gate::shut();
+    let origin = Origin::held("x", &gate);
     let gateway = Gateway::before(&origin, "");
     assert_eq!((gateway.admin("/healthz").status, gateway.admin("/readyz").status), (200, 200));
     assert_eq!(gateway.admin("/nothing").status, 404);
@@ -141,6 +141,7 @@ fn health_and_readiness_are_told_apart() {
                 .is_ok_and(|r| r.status == 200);
         (!ready).then_some(())
     });
+    gate.open();
 }
 
 #[test]
@@ -190,8 +191,7 @@ fn every_request_is_one_line_even_when_it_was_refused_or_hostile() {
     gateway.ask("GET /%0a%1b[31m%22 HTTP/1.1\r\nHost: h\r\n\r\n");
     gateway.ask("GET /b HTTP/1.1\r\n\r\n");
     gateway.ask("\x1b[2Jnonsense\r\n\r\n");
-    let lines = eventually(PATIENCE, || Some(gateway.log_lines()).filter(|l| l.len() >= 4));
-    assert_eq!(lines.len(), 4);
+    let lines = gateway.expect_logged(4);
     let raw = std::fs::read(gateway.folder().join("access.log")).unwrap();
     assert!(raw.iter().all(|b| *b >= 0x20 || *b == b'\n'), "a control byte in the log");
     assert!(std::str::from_utf8(&raw).is_ok(), "the log is not UTF-8");
@@ -211,7 +211,7 @@ fn secrets_are_never_logged() {
          Referer: http://user:tops3cret@h/?token=tops3cret\r\n\r\n",
     );
     gateway.get("/done");
-    gateway.logged("/done");
+    gateway.expect_logged(2);
     let log = std::fs::read_to_string(gateway.folder().join("access.log")).unwrap();
     assert!(!log.contains("tops3cret"), "{log}");
     assert!(log.contains("page=2") || log.contains("\"/s\""), "{log}");
@@ -232,7 +232,7 @@ fn a_gateway_whose_log_nobody_reads_serves_reloads_and_stops() {
     );
     assert_eq!(gateway.get("/").status, 200);
     gateway.hup();
-    eventually(PATIENCE, || (gateway.metric("config_reloads_total{result=\"success\"}") > 0.0).then_some(()));
+    eventually(PATIENCE, || (gateway.reloads("success") > 0.0).then_some(()));
     assert_eq!(gateway.get("/").status, 200);
     gateway.terminate();
     assert_eq!(gateway.ended(), Some(0));

@@ -23,7 +23,7 @@ fn make_pipe(path: &Path) {
 /// Asks for a reload of `yaml`, which is refused with these words; another one is asked for, and is in force.
 #[track_caller]
 fn refused_and_then_mended(gateway: &Gateway, yaml: &str, words: &str) {
-    let failures = || gateway.metric("config_reloads_total{result=\"failure\"}");
+    let failures = || gateway.reloads("failure");
     let before = failures();
     gateway.rewrite(yaml);
     gateway.hup();
@@ -60,7 +60,7 @@ fn a_token_in_a_pipe_is_refused_and_the_next_reload_works() {
     make_pipe(&gateway.folder().join("token"));
     let yaml = format!("admin: {{ address: \"HERE:21900\", token: {{ file: FOLDER/token }} }}\n{}", answering("new"));
     refused_and_then_mended(&gateway, &yaml, "/token` cannot be read: it is no regular file");
-    assert!(gateway.stderr().contains("gateway.yaml:"), "the place is said");
+    gateway.expect_said("gateway.yaml:");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_state_directory_is_made_the_gateways_own_or_not_used() {
     for writable in ["775", "757", "1777"] {
         let gateway = Gateway::start_under(&format!("chmod {writable} state; exec"), &answering("start"));
         gateway.expect_said("cannot be kept for `wharf run --last-good`");
-        assert!(gateway.stderr().contains("others may write to the directory"), "{}", gateway.stderr());
+        gateway.expect_said("others may write to the directory");
         assert!(!kept(&gateway));
     }
     if rustix::process::geteuid().is_root() {

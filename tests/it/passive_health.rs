@@ -52,7 +52,7 @@ fn whatever_way_an_endpoint_fails_it_is_left_alone_after_max_fails() {
             _ => Origin::refusing(),
         };
         let gateway = Gateway::start(&format!(
-            "threads: 2\ndefaults: {{ timeouts: {{ connect: 700ms, read: 700ms }} }}\n{}",
+            "threads: 2\ndefaults: {{ timeouts: {{ connect: 2s, read: 2s }} }}\n{}",
             preferring(address, &sound, "passive: { max_fails: 2, fail_timeout: 1m }")
         ));
         for n in 0..8 {
@@ -61,11 +61,11 @@ fn whatever_way_an_endpoint_fails_it_is_left_alone_after_max_fails() {
             let tries = gateway.logged(&format!("/{n}"))["attempts"].clone();
             assert_eq!(tries, if n < 2 { 2 } else { 1 }, "{word}: request {n}");
             let up = if n < 1 { 1.0 } else { 0.0 };
-            assert_eq!(gateway.metric(&series("upstream_endpoint_up", address)), up, "{word}: request {n}");
+            assert_eq!(gateway.counted(&series("upstream_endpoint_up", address)), up, "{word}: request {n}");
         }
-        assert_eq!(gateway.metric(&series("upstream_ejections_total", address)), 1.0, "{word}");
+        assert_eq!(gateway.counted(&series("upstream_ejections_total", address)), 1.0, "{word}");
         let retries = format!("upstream_retries_total{{upstream=\"app\",reason=\"{word}\"}}");
-        assert_eq!(gateway.metric(&retries), 2.0, "{word}");
+        assert_eq!(gateway.counted(&retries), 2.0, "{word}");
         let said = format!("endpoint {address} of app is ejected for 60s: 2 requests failed, the last one with {word}");
         gateway.expect_said(&said);
         if let Some(bad) = bad {
@@ -90,7 +90,7 @@ fn after_fail_timeout_one_request_tries_and_its_success_brings_the_endpoint_back
     let (bad, sound) = (moody(&fails), Origin::named("sound"));
     let gateway = Gateway::start(&format!(
         "threads: 2\n{}",
-        preferring(bad.address(), &sound, "passive: { max_fails: 1, fail_timeout: 700ms }")
+        preferring(bad.address(), &sound, "passive: { max_fails: 1, fail_timeout: 2s }")
     ));
     let all = |count: usize| {
         side_by_side(8, (0..count).collect(), |_| assert_eq!(gateway.get("/").status, 200));
@@ -105,11 +105,11 @@ fn after_fail_timeout_one_request_tries_and_its_success_brings_the_endpoint_back
         all(16);
         assert_eq!(bad.connections(), tries, "the time has not come again");
     }
-    assert_eq!(gateway.metric(&series("upstream_ejections_total", bad.address())), 1.0);
+    assert_eq!(gateway.counted(&series("upstream_ejections_total", bad.address())), 1.0);
     fails.store(false, Ordering::Release);
     eventually(PATIENCE, || (gateway.get("/").text() == "moody").then_some(()));
     gateway.expect_said(&format!("endpoint {} of app answers again", bad.address()));
-    assert_eq!(gateway.metric(&series("upstream_endpoint_up", bad.address())), 1.0);
+    assert_eq!(gateway.counted(&series("upstream_endpoint_up", bad.address())), 1.0);
     for _ in 0..8 {
         assert_eq!(gateway.get("/").text(), "moody");
     }
@@ -136,7 +136,7 @@ fn a_failure_is_forgotten_once_a_request_succeeds_after_fail_timeout() {
         std::thread::sleep(Duration::from_millis(350));
         assert_eq!(gateway.get("/").text(), "moody");
     }
-    assert_eq!(gateway.metric("upstream_ejections_total"), 0.0);
+    assert_eq!(gateway.counted("upstream_ejections_total"), 0.0);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_status_is_a_failure_only_where_retry_on_names_it_and_403_and_404_never_are(
             assert_eq!(gateway.ask(POST).status, status);
         }
         assert_eq!(gateway.ask(POST).status, if counts { 200 } else { status }, "{status} and {retry_on}");
-        let up = gateway.metric(&series("upstream_endpoint_up", bad.address()));
+        let up = gateway.counted(&series("upstream_endpoint_up", bad.address()));
         assert_eq!(up, f64::from(u8::from(!counts)), "{status} and {retry_on}");
     }
 }
@@ -190,7 +190,7 @@ fn max_fails_0_leaves_nobody_alone() {
         assert_eq!(gateway.get(&format!("/{n}")).text(), "sound");
         assert_eq!(gateway.logged(&format!("/{n}"))["attempts"], 2);
     }
-    assert_eq!(gateway.metric(&series("upstream_endpoint_up", dead)), 1.0);
+    assert_eq!(gateway.counted(&series("upstream_endpoint_up", dead)), 1.0);
 }
 
 #[test]
@@ -199,14 +199,14 @@ fn a_reload_keeps_what_is_known_and_new_terms_hold_at_once() {
     let with = |passive: &str| preferring(bad.address(), &sound, &format!("passive: {{ {passive} }}"));
     let gateway = Gateway::start(&with("fail_timeout: 1m"));
     gateway.get("/");
-    assert_eq!(gateway.metric(&series("upstream_endpoint_up", bad.address())), 0.0);
+    assert_eq!(gateway.counted(&series("upstream_endpoint_up", bad.address())), 0.0);
     gateway.reload(&with("fail_timeout: 2m"));
-    assert_eq!(gateway.metric(&series("upstream_endpoint_up", bad.address())), 0.0);
-    assert_eq!(gateway.metric(&series("upstream_ejections_total", bad.address())), 1.0);
+    assert_eq!(gateway.counted(&series("upstream_endpoint_up", bad.address())), 0.0);
+    assert_eq!(gateway.counted(&series("upstream_ejections_total", bad.address())), 1.0);
     assert_eq!(gateway.get("/").text(), "sound");
     assert_eq!(bad.connections(), 1);
     gateway.reload(&with("max_fails: 0"));
-    assert_eq!(gateway.metric(&series("upstream_endpoint_up", bad.address())), 1.0);
+    assert_eq!(gateway.counted(&series("upstream_endpoint_up", bad.address())), 1.0);
     assert_eq!(gateway.get("/").text(), "sound");
     assert_eq!(bad.connections(), 2);
 }
@@ -215,8 +215,11 @@ fn a_reload_keeps_what_is_known_and_new_terms_hold_at_once() {
 fn an_endpoint_that_lets_the_whole_exchange_run_out_of_time_has_failed() {
     let (silent, sound) = (Origin::stalling(), Origin::named("sound"));
     let gateway = Gateway::start(&format!(
-        "defaults: {{ timeouts: {{ request: 300ms }} }}\n{}",
-        preferring(silent.address(), &sound, "passive: { fail_timeout: 1m }")
+        "upstreams: {{ app: {{ endpoints: [\"{}\", {}], passive: {{ fail_timeout: 1m }} }} }}\n\
+         routes:\n  - {{ match: {{ path: /late }}, upstream: app, timeouts: {{ request: 300ms }} }}\n\
+         \x20 - {{ match: {{ path: /* }}, upstream: app }}\n",
+        silent.address(),
+        member(&sound, "backup: true")
     ));
     assert_eq!(gateway.get("/late").status, 504);
     assert_eq!(gateway.logged("/late")["reason"], "request_timeout");
@@ -244,7 +247,7 @@ fn a_client_that_is_too_slow_or_leaves_is_no_failure_of_the_endpoint() {
     gateway.expect_metric("http_requests_in_flight", 1.0);
     drop(gone);
     assert_eq!(gateway.logged("/gone")["reason"], "client_closed");
-    assert_eq!(gateway.metric(&series("upstream_endpoint_up", reading.address())), 1.0);
+    assert_eq!(gateway.counted(&series("upstream_endpoint_up", reading.address())), 1.0);
 }
 
 #[test]

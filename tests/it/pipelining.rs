@@ -15,7 +15,8 @@ fn post(target: &str, body: &str) -> String {
 #[test]
 fn a_request_sent_ahead_is_answered_whatever_stands_behind_it() {
     let origin = Origin::answering(|request| ok(format!("{} {}", request.target, request.body.len())));
-    let gateway = Gateway::before(&origin, "");
+    // what never comes of an unfinished request is waited for longer than any test waits
+    let gateway = Gateway::before(&origin, &listener("limits: { header_timeout: 5m }"));
     for (ahead, answers) in [
         (get("/1") + &post("/2", "hello"), vec!["/1 0", "/2 5"]),
         (get("/1") + &get("/2") + "GET /3 HT", vec!["/1 0", "/2 0"]),
@@ -23,12 +24,10 @@ fn a_request_sent_ahead_is_answered_whatever_stands_behind_it() {
         (get("/1") + "\r\n" + &post("/2", "body"), vec!["/1 0", "/2 4"]),
     ] {
         let mut client = gateway.connect();
-        let start = Instant::now();
         client.send(&ahead);
         for answer in answers {
             assert_eq!(client.response().text(), answer);
         }
-        assert!(start.elapsed() < Duration::from_secs(3), "waited {:?} for {ahead:?}", start.elapsed());
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::*;
 
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(3);
 const AT_ONCE: usize = 24;
 /// Of 161 scored probes.
 const WANTED: usize = 145;

@@ -28,7 +28,7 @@ fn a_listener_sends_every_request_to_https() {
     assert_eq!(gateway.ask("GET /nowhere HTTP/1.0\r\n\r\n").status, 400);
     assert!(origin.requests().is_empty());
     assert_eq!(gateway.logged("/last")["route"], "_https");
-    assert_eq!(gateway.metric("http_requests_total{route=\"_https\",code=\"308\"}"), 3.0);
+    assert_eq!(gateway.counted("http_requests_total{route=\"_https\",code=\"308\"}"), 3.0);
     let said = gateway.wharf(&["explain", "--config", "gateway.yaml", "http://shop.example/a"]);
     let table = "tests: [{ request: GET http://shop.example/a, expect: { route: shop } }]";
     std::fs::write(gateway.folder().join("expected.yaml"), table).unwrap();

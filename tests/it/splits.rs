@@ -32,9 +32,9 @@ fn requests_are_divided_by_weight() {
     let answers = tally((0..400).map(|_| client.get("/").text()));
     // three in four; seven standard deviations are allowed
     assert!((240..=360).contains(&answers["old"]), "{answers:?}");
-    let upstream = |name: &str| gateway.metric(&format!("upstream_requests_total{{upstream=\"{name}\"}}")) as usize;
+    let upstream = |name: &str| gateway.counted(&format!("upstream_requests_total{{upstream=\"{name}\"}}")) as usize;
     assert_eq!((upstream("old"), upstream("new")), (answers["old"], answers["new"]));
-    let logged = eventually(PATIENCE, || Some(gateway.log_lines()).filter(|lines| lines.len() == 400));
+    let logged = gateway.expect_logged(400);
     assert_eq!(logged.iter().filter(|line| line["upstream"] == "old").count(), answers["old"]);
     assert!(logged.iter().all(|line| line["route"] == "all"));
 }

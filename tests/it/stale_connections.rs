@@ -1,6 +1,6 @@
 //! Kept connections that the endpoint closed meanwhile: clients never notice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::*;
 
@@ -15,9 +15,9 @@ fn beside_a_backup(origin: &Origin, backup: &Origin, more: &str) -> Gateway {
 /// Nothing was counted against the endpoint, and nothing retried.
 #[track_caller]
 fn expect_no_trace(gateway: &Gateway, backup: &Origin) {
-    assert_eq!(gateway.metric("upstream_retries_total"), 0.0);
-    assert_eq!(gateway.metric("upstream_ejections_total"), 0.0);
-    assert_eq!(gateway.metric("http_failures_total"), 0.0);
+    assert_eq!(gateway.counted("upstream_retries_total"), 0.0);
+    assert_eq!(gateway.counted("upstream_ejections_total"), 0.0);
+    assert_eq!(gateway.counted("http_failures_total"), 0.0);
     assert!(gateway.log_lines().iter().all(|line| line["attempts"] == 1));
     assert_eq!(backup.connections(), 0);
     gateway.expect_metric("upstream_in_flight", 0.0);
@@ -65,7 +65,7 @@ fn an_origin_that_closes_when_the_next_request_comes_fails_none_that_may_be_sent
         assert_eq!(client.get("/").text(), "o");
     }
     expect_no_trace(&gateway, &backup);
-    let reused = gateway.metric("upstream_connections_reused_total");
+    let reused = gateway.counted("upstream_connections_reused_total");
     assert!(reused >= 20.0, "only {reused} requests met a connection that was closed");
 }
 
@@ -74,16 +74,21 @@ fn a_post_takes_only_a_connection_that_was_idle_for_less_than_a_second() {
     let origin = Origin::named("o");
     let gateway = Gateway::start(&format!("threads: 1\n{}", pool([origin.address()], "")));
     let mut client = gateway.connect();
-    for _ in 0..3 {
+    eventually(PATIENCE, || {
+        let start = Instant::now();
         assert_eq!(client.ask(request("POST")).text(), "o");
-    }
-    assert_eq!(origin.connections(), 1);
+        let before = origin.connections();
+        (0..2).for_each(|_| assert_eq!(client.ask(request("POST")).text(), "o"));
+        // on a machine that stood still meanwhile they say nothing
+        (start.elapsed() < Duration::from_millis(900)).then(|| assert_eq!(origin.connections(), before))
+    });
+    let before = origin.connections();
     std::thread::sleep(Duration::from_millis(1100));
     client.ask(request("POST"));
-    assert_eq!(origin.connections(), 2);
+    assert_eq!(origin.connections(), before + 1);
     std::thread::sleep(Duration::from_millis(1100));
     client.get("/");
-    assert_eq!(origin.connections(), 2);
+    assert_eq!(origin.connections(), before + 1);
 }
 
 #[test]
@@ -142,7 +147,7 @@ fn an_origin_with_a_keep_alive_of_one_second_fails_no_request_whenever_it_comes(
         statuses.iter().any(|status| *status != 200).then_some((pause, statuses))
     });
     assert!(failed.iter().all(Option::is_none), "{failed:?}");
-    assert_eq!(gateway.metric("upstream_retries_total"), 0.0);
+    assert_eq!(gateway.counted("upstream_retries_total"), 0.0);
     // each POST once
     let posts = origin.requests().iter().filter(|request| request.method == "POST").count();
     assert_eq!(posts, 3 * pauses.len());

@@ -131,7 +131,7 @@ fn origins_learn_who_it_is_and_nobody_can_say_so_for_himself() {
     for target in ["/a", "/b", "/c"] {
         visitor.get(gateway.address(), target);
     }
-    assert!(gateway.metric("tls_handshakes_total{result=\"resumed\"}") >= 2.0);
+    assert!(gateway.counted("tls_handshakes_total{result=\"resumed\"}") >= 2.0);
     assert!(origin.requests().iter().all(|r| r.header("x-subject").unwrap().contains("CN=billing.internal")));
 }
 

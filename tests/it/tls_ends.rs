@@ -18,7 +18,7 @@ fn visitor(authority: &Authority) -> Ready {
 #[test]
 fn an_end_that_is_meant_is_announced() {
     let authority = Authority::new("Test");
-    let keepalive = "keepalive: { timeout: 500ms, requests: 3 }";
+    let keepalive = "keepalive: { timeout: 2s, requests: 3 }";
     let gateway = Gateway::start(&format!("{}{ROUTES}", listening(&authority, keepalive)));
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         let visitor = Visitor::to(NAME, &authority).speaking(version).ready();
@@ -46,7 +46,7 @@ fn an_end_that_is_meant_is_announced() {
 #[test]
 fn records_without_a_request_do_not_keep_a_connection_open() {
     let authority = Authority::new("Test");
-    let keepalive = "keepalive: { timeout: 1s }, limits: { header_timeout: 1s }";
+    let keepalive = "keepalive: { timeout: 2s }, limits: { header_timeout: 2s }";
     let gateway = Gateway::start(&format!("{}{ROUTES}", listening(&authority, keepalive)));
     let open = Visitor::to(NAME, &authority).knowing(&[SUITE]).open_handed().ready();
     let mut client = open.connect(gateway.address());
@@ -212,7 +212,7 @@ fn a_client_that_says_that_it_leaves_is_gone_as_one_without_tls() {
         client.half_close();
         assert_eq!(client.ended(), Ended::Properly);
     }
-    eventually(PATIENCE, || (gateway.log_lines().len() == 2).then_some(()));
-    assert!(gateway.log_lines().iter().all(|line| line["reason"] == "client_closed"), "{:#?}", gateway.log_lines());
+    let lines = gateway.expect_logged(2);
+    assert!(lines.iter().all(|line| line["reason"] == "client_closed"), "{lines:#?}");
     gateway.expect_metric("http_requests_in_flight", 0.0);
 }

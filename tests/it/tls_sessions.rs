@@ -47,15 +47,15 @@ fn openssl_resumes_on_every_thread_after_a_reload_and_after_a_change_of_certific
     for version in ["-tls1_3", "-tls1_2"] {
         assert!(goes_on(gateway.address(), version, &gateway.folder().join(version)), "{version} after a reload");
     }
-    let before = gateway.metric("config_reloads_total{result=\"success\"}");
+    let before = gateway.reloads("success");
     let fresh = authority.issue(&[NAME]);
     std::fs::write(&leaf.cert, fresh.cert_pem).unwrap();
     std::fs::write(&leaf.key, fresh.key_pem).unwrap();
-    eventually(PATIENCE, || (gateway.metric("config_reloads_total{result=\"success\"}") > before).then_some(()));
+    eventually(PATIENCE, || (gateway.reloads("success") > before).then_some(()));
     for version in ["-tls1_3", "-tls1_2"] {
         assert!(goes_on(gateway.address(), version, &gateway.folder().join(version)), "{version} after a change");
     }
-    assert_eq!(gateway.metric("tls_handshakes_total{result=\"full\"}"), 2.0);
+    gateway.expect_counts(&[("tls_handshakes_total{result=\"full\"}", 2.0)]);
 }
 
 #[test]

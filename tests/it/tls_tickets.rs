@@ -46,14 +46,14 @@ fn collect(gateway: &Gateway, visitor: &Ready) {
 /// Tries all tickets: each time the client is refused, with a word for it, and never served.
 #[track_caller]
 fn is_kept_out(gateway: &Gateway, at: std::net::SocketAddr, thief: &Ready) {
-    let resumed = gateway.metric("tls_handshakes_total{result=\"resumed\"}");
+    let resumed = gateway.counted("tls_handshakes_total{result=\"resumed\"}");
     for _ in 0..8 {
         match thief.try_get(at, "/after") {
             Err(Ended::Alert(_)) => {}
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(gateway.metric("tls_handshakes_total{result=\"resumed\"}"), resumed);
+    assert_eq!(gateway.counted("tls_handshakes_total{result=\"resumed\"}"), resumed);
     assert!(gateway.log_lines().iter().all(|line| line["path"] != "/after"));
 }
 
@@ -97,8 +97,7 @@ fn who_was_vouched_for_by_an_authority_of_before_is_kept_out() {
         let thief = place.visitor(version).showing(&before.issue(&["client"])).ready();
         collect(&gateway, &thief);
         std::fs::write(before.file(), place.clients.pem()).unwrap();
-        let reloads = "config_reloads_total{result=\"success\"}";
-        eventually(PATIENCE, || (gateway.metric(reloads) == 1.0).then_some(()));
+        gateway.expect_counts(&[("config_reloads_total{result=\"success\"}", 1.0)]);
         is_kept_out(&gateway, gateway.address(), &thief);
     }
 }
@@ -116,7 +115,7 @@ fn who_was_revoked_since_is_kept_out() {
         let thief = place.visitor(version).showing(&revoked).ready();
         collect(&gateway, &thief);
         std::fs::write(&crl, place.clients.revoking(&[&[7, 2], serial])).unwrap();
-        eventually(PATIENCE, || (gateway.metric("config_reloads_total{result=\"success\"}") == 1.0).then_some(()));
+        gateway.expect_counts(&[("config_reloads_total{result=\"success\"}", 1.0)]);
         is_kept_out(&gateway, gateway.address(), &thief);
         gateway.expect_metric("tls_handshakes_total{result=\"client_certificate\"}", 8.0);
         // and a list where there was none

@@ -244,14 +244,14 @@ fn protocols_other_than_the_routes_are_not_offered() {
 #[test]
 fn an_idle_tunnel_ends_after_the_read_timeout_and_a_busy_one_does_not() {
     let origin = echoing();
-    let gateway = Gateway::before(&origin, "defaults: { timeouts: { read: 600ms } }\n");
+    let gateway = Gateway::before(&origin, "defaults: { timeouts: { read: 2s } }\n");
     let mut client = upgraded(&gateway);
     for _ in 0..6 {
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(500));
         client.send("x");
         assert_eq!(client.bytes(1), b"x");
     }
-    client.expect_closed(Duration::from_secs(3));
+    client.expect_closed(PATIENCE);
     gateway.expect_metric("upstream_in_flight", 0.0);
 }
 

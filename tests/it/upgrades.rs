@@ -105,7 +105,7 @@ fn upgrades_under_load_with_40_listeners_refuse_and_reset_nobody() {
     for address in addresses {
         assert_eq!(Client::connect(address).get("/").text(), "o");
     }
-    assert!(gateway.stderr().contains("took over 42 sockets"), "{}", gateway.stderr());
+    says(&gateway, "took over 42 sockets");
     gateway.terminate();
     assert_eq!(gateway.ended(), Some(0));
     assert!(TcpStream::connect(gateway.address()).is_err());
@@ -189,7 +189,7 @@ fn a_broken_new_binary_leaves_the_old_one_serving() {
     std::fs::remove_file(gateway.folder().join("wharf")).unwrap();
     gateway.ask_for_upgrade();
     says(&gateway, "wharf: No such file");
-    assert!(gateway.stderr().contains("this process goes on serving"), "{}", gateway.stderr());
+    says(&gateway, "this process goes on serving");
     assert_eq!(gateway.admin("/readyz").status, 200);
 }
 
@@ -204,7 +204,7 @@ fn a_broken_configuration_leaves_the_old_one_serving_and_mended_it_is_taken() {
     gateway.rewrite("routes: [{ match: { path: /* }, upstream: nowhere }]\n");
     gateway.ask_for_upgrade();
     says(&gateway, "exit status: 3");
-    assert!(gateway.stderr().contains("no upstream named `nowhere`"), "{}", gateway.stderr());
+    says(&gateway, "no upstream named `nowhere`");
     assert_eq!(gateway.get("/").text(), "hi");
     assert!(UnixStream::connect(&file).is_ok(), "the file is the old one's still");
 
@@ -350,12 +350,14 @@ fn the_service_manager_hears_who_serves() {
 
 #[test]
 fn a_request_in_flight_finishes_in_the_old_process() {
-    let origin = Origin::slow(&ok("slowly"), Duration::from_millis(20));
+    let gate = Gate::shut();
+    let origin = Origin::held("slowly", &gate);
     let mut gateway = Gateway::before(&origin, "");
     let mut client = gateway.connect();
     client.send(GET);
     gateway.expect_metric("http_requests_in_flight", 1.0);
     let old = gateway.upgrade();
+    gate.open();
     let response = client.response();
     assert!(response.text() == "slowly" && response.says_close(), "{response:?}");
     assert_eq!(old.ended(), Some(0));

@@ -33,8 +33,8 @@ fn requests_go_to_who_proves_the_name_and_connections_and_sessions_are_kept() {
     let [greeting] = &secured.greetings()[..] else { panic!("one connection carries them all") };
     assert_eq!(greeting.sni.as_deref(), Some(NAME));
     assert_eq!((greeting.version, greeting.resumed, greeting.proven), (ProtocolVersion::TLSv1_3, false, false));
-    assert_eq!(gateway.metric("upstream_connections_reused_total"), 2.0);
-    assert!(gateway.metric("upstream_connect_duration_seconds_count") >= 1.0);
+    assert_eq!(gateway.counted("upstream_connections_reused_total"), 2.0);
+    assert!(gateway.counted("upstream_connect_duration_seconds_count") >= 1.0);
     // what the origin is told of the client is what the client spoke
     let request = &origin.requests()[0];
     assert_eq!(request.header("x-forwarded-proto"), Some("http"));
@@ -400,5 +400,5 @@ fn nginx_with_ssl_is_an_endpoint_like_any_other() {
         assert_eq!(client.get("/id").text(), format!("{NAME} TLSv1.3 example.com"));
         assert!(client.get("/large").text() == body);
     }
-    assert_eq!(gateway.metric("upstream_connections_opened_total"), 1.0);
+    assert_eq!(gateway.counted("upstream_connections_opened_total"), 1.0);
 }

@@ -24,7 +24,7 @@ fn send(gateway: &Gateway, target: &str, in_all: usize) -> Client {
 fn requests_leave_the_room_in_the_order_they_came() {
     let gate = Gate::shut();
     let origin = Origin::held("o", &gate);
-    let gateway = one_at_a_time(&origin, "size: 10, timeout: 9s");
+    let gateway = one_at_a_time(&origin, "size: 10, timeout: 25s");
     let mut clients: Vec<Client> = (0..8).map(|n| send(&gateway, &format!("/{n}"), n + 1)).collect();
     assert_eq!(origin.requests().len(), 1);
     for client in &mut clients {
@@ -40,7 +40,7 @@ fn requests_leave_the_room_in_the_order_they_came() {
 fn nobody_overtakes_those_who_wait() {
     let gate = Gate::shut();
     let origin = Origin::held("o", &gate);
-    let gateway = one_at_a_time(&origin, "size: 10, timeout: 9s");
+    let gateway = one_at_a_time(&origin, "size: 10, timeout: 25s");
     let mut first = gateway.connect();
     first.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
     origin.expect_requests(1);
@@ -60,12 +60,12 @@ fn nobody_overtakes_those_who_wait() {
 fn a_full_room_is_503_at_once() {
     let gate = Gate::shut();
     let origin = Origin::held("o", &gate);
-    let gateway = one_at_a_time(&origin, "size: 2, timeout: 9s");
+    let gateway = one_at_a_time(&origin, "size: 2, timeout: 25s");
     let mut clients: Vec<Client> = (0..3).map(|n| send(&gateway, &format!("/{n}"), n + 1)).collect();
     let mut client = gateway.connect();
     let asked = Instant::now();
     let full = client.get("/full");
-    assert!(asked.elapsed() < Duration::from_secs(5), "it waited");
+    assert!(asked.elapsed() < Duration::from_secs(20), "it waited");
     assert_eq!((full.status, full.header("retry-after")), (503, Some("1")));
     assert!(full.text().contains("no_endpoint"), "{}", full.text());
     // the connection goes on
@@ -95,8 +95,10 @@ fn the_whole_exchange_may_end_before_the_wait_does() {
     let gate = Gate::shut();
     let origin = Origin::held("o", &gate);
     let gateway = Gateway::start(&format!(
-        "defaults: {{ timeouts: {{ request: 300ms }} }}\n{}",
-        pool([member(&origin, "max_conns: 1")], "wait: { size: 2, timeout: 9s }")
+        "upstreams:\n  app: {{ endpoints: [{}], wait: {{ size: 2, timeout: 25s }} }}\nroutes:\n  \
+         - {{ match: {{ path: /late }}, upstream: app, timeouts: {{ request: 300ms }} }}\n  \
+         - {{ match: {{ path: /* }}, upstream: app }}\n",
+        member(&origin, "max_conns: 1")
     ));
     let _first = send(&gateway, "/first", 1);
     assert_eq!(gateway.get("/late").status, 504);
@@ -107,7 +109,7 @@ fn the_whole_exchange_may_end_before_the_wait_does() {
 fn a_client_that_leaves_frees_its_place() {
     let gate = Gate::shut();
     let origin = Origin::held("o", &gate);
-    let gateway = one_at_a_time(&origin, "size: 1, timeout: 9s");
+    let gateway = one_at_a_time(&origin, "size: 1, timeout: 25s");
     let mut first = send(&gateway, "/first", 1);
     let left = send(&gateway, "/left", 2);
     assert_eq!(gateway.get("/full").status, 503);
@@ -131,7 +133,7 @@ fn a_request_waits_for_an_endpoint_that_comes_back() {
     });
     let gateway = Gateway::start(&pool(
         [origin.address()],
-        "active: { path: /health, interval: 50ms, rise: 2, start: down }, wait: { size: 10, timeout: 9s }",
+        "active: { path: /health, interval: 50ms, rise: 2, start: down }, wait: { size: 10, timeout: 25s }",
     ));
     let mut clients: Vec<Client> = (0..3).map(|n| send(&gateway, "/", n + 1)).collect();
     sound.store(true, Ordering::Release);
@@ -143,7 +145,7 @@ fn a_request_waits_for_an_endpoint_that_comes_back() {
 #[test]
 fn a_request_waits_for_an_endpoint_that_failed_to_be_tried_again() {
     let (a, b) = (Origin::refusing(), Origin::refusing());
-    let gateway = Gateway::start(&pool([a, b], "passive: { fail_timeout: 1s }, wait: { size: 10, timeout: 9s }"));
+    let gateway = Gateway::start(&pool([a, b], "passive: { fail_timeout: 1s }, wait: { size: 10, timeout: 25s }"));
     let mut first = send(&gateway, "/first", 1);
     gateway.expect_metric("upstream_ejections_total", 2.0);
     let mut second = send(&gateway, "/second", 2);
@@ -156,7 +158,7 @@ fn a_request_waits_for_an_endpoint_that_failed_to_be_tried_again() {
 fn a_reload_that_adds_an_endpoint_serves_those_who_wait() {
     let gate = Gate::shut();
     let (full, new) = (Origin::held("full", &gate), Origin::named("new"));
-    let wait = "wait: { size: 10, timeout: 9s }";
+    let wait = "wait: { size: 10, timeout: 25s }";
     let gateway = Gateway::start(&pool([member(&full, "max_conns: 1")], wait));
     let mut first = send(&gateway, "/first", 1);
     let mut waiting = send(&gateway, "/waiting", 2);
@@ -170,7 +172,7 @@ fn a_reload_that_adds_an_endpoint_serves_those_who_wait() {
 fn requests_wait_while_the_only_endpoint_is_restarted() {
     let origin = Origin::named("before");
     let gateway =
-        Gateway::start(&format!("threads: 2\n{}", pool([origin.address()], "wait: { size: 10, timeout: 9s }")));
+        Gateway::start(&format!("threads: 2\n{}", pool([origin.address()], "wait: { size: 10, timeout: 25s }")));
     assert_eq!(gateway.get("/").text(), "before");
     let address = origin.crash();
     let mut clients: Vec<Client> = (0..6).map(|_| gateway.connect()).collect();
@@ -189,7 +191,7 @@ fn requests_wait_while_the_only_endpoint_is_restarted() {
     gateway.expect_metric("upstream_in_flight", 0.0);
     let tried_again = || gateway.log_lines().iter().any(|line| line["attempts"].as_u64() > Some(1));
     eventually(PATIENCE, || tried_again().then_some(()));
-    assert!(gateway.metric("upstream_retries_total{reason=\"connect_refused\"}") >= 1.0);
+    assert!(gateway.counted("upstream_retries_total{reason=\"connect_refused\"}") >= 1.0);
 }
 
 #[test]
@@ -202,11 +204,11 @@ fn a_request_that_no_endpoint_takes_in_time_is_503_and_one_that_was_sent_does_no
     assert!(line["duration_s"].as_f64() >= Some(0.4) && line["attempts"].as_u64() > Some(1), "{line}");
     assert_eq!((&line["reason"], &line["endpoint"]), (&"no_endpoint".into(), &dead.to_string().into()));
     let broken = Origin::resetting();
-    let gateway = Gateway::start(&pool([broken.address()], "wait: { size: 1, timeout: 9s }"));
+    let gateway = Gateway::start(&pool([broken.address()], "wait: { size: 1, timeout: 25s }"));
     assert_eq!(gateway.get("/sent").status, 502);
     assert_eq!(broken.requests().len(), 1);
     // and who wants no second try gets none
     let once =
-        format!("defaults: {{ retries: {{ attempts: 1 }} }}\n{}", pool([dead], "wait: { size: 1, timeout: 9s }"));
+        format!("defaults: {{ retries: {{ attempts: 1 }} }}\n{}", pool([dead], "wait: { size: 1, timeout: 25s }"));
     assert_eq!(Gateway::start(&once).get("/").status, 502);
 }
