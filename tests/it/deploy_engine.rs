@@ -1,24 +1,17 @@
-//! A Docker engine of this run's own, with images made without a registry: its sockets, networks and files clash with no other engine's.
+//! A Docker engine of this run's own, with images made without a registry.
 
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
 
+use crate::docker;
 use crate::harness::*;
-
-/// How long the engine may take for one command: building an image copies a system.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Debian's release that images are made of.
 const RELEASE: &str = "bookworm";
 
 /// A running engine. It ends, with all its containers, when the process of the tests does.
-pub struct Engine {
-    folder: PathBuf,
-    /// The guardian, which stops the engine, waits for the end of this.
-    _leash: ChildStdin,
-}
+pub struct Engine(docker::Engine);
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -110,46 +103,16 @@ pub fn debian() -> &'static Path {
 #[track_caller]
 pub fn engine() -> Option<&'static Engine> {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    let is_root = rustix::process::geteuid().is_root();
-    let can = has(&["dockerd", "docker", "debootstrap", "strip"]) && skip_unless(is_root, "an engine needs root");
-    can.then(|| ENGINE.get_or_init(Engine::start))
+    let lacks = docker::Engine::lacks();
+    let can = has(&["docker", "debootstrap", "strip"]) && skip_unless(lacks.is_none(), &lacks.unwrap_or_default());
+    // other tests run while it builds images, some of which watch the clock
+    can.then(|| ENGINE.get_or_init(|| Engine(docker::Engine::start(10, &[]).unwrap())))
 }
 
 impl Engine {
-    fn start() -> Engine {
-        // short: sockets have long names below it
-        let folder = std::env::temp_dir().join(own("wharf-engine"));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        // of its own: no bridge, no firewall rules, networks that no other engine has
-        let subnet = std::process::id() % 200 + 20;
-        let guardian = "
-            cd \"$0\"
-            nice \"$1\" -H unix://$0/docker.sock --data-root $0/data --exec-root $0/exec --pidfile $0/pid --bridge=none --iptables=false \
-                --default-address-pool base=10.$2.0.0/16,size=24 >log 2>&1 &
-            engine=$!
-            cat >/dev/null
-            export DOCKER_HOST=unix://$0/docker.sock
-            docker swarm leave --force; docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes
-            docker network ls --quiet --filter type=custom | xargs --no-run-if-empty docker network rm
-            kill $engine; wait $engine
-            cd /; umount \"$0\"/exec/netns/*; rm -rf --one-file-system \"$0\"";
-        // nobody waits for the guardian: it outlives the tests for a moment
-        #[allow(clippy::zombie_processes)]
-        let mut child = Command::new("setsid")
-            .args(["sh", "-c", guardian])
-            .arg(&folder)
-            .arg(program("dockerd").unwrap())
-            .arg(subnet.to_string())
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let engine = Engine { folder, _leash: child.stdin.take().unwrap() };
-        eventually(ENGINE_PATIENCE, || engine.docker().arg("info").output().ok().filter(|o| o.status.success()));
-        engine
+    /// Where it answers.
+    pub fn socket(&self) -> PathBuf {
+        self.0.socket()
     }
 
     /// A command of the client, for this engine.
@@ -159,9 +122,8 @@ impl Engine {
 
     /// A command that talks to this engine.
     pub fn client(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.env("DOCKER_HOST", format!("unix://{}/docker.sock", self.folder.display()));
-        command.env("DOCKER_BUILDKIT", "1").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
+        let mut command = self.0.client(program);
+        command.env("DOCKER_BUILDKIT", "1");
         command
     }
 
@@ -180,7 +142,7 @@ impl Engine {
     /// Waits until a container's health check has passed.
     #[track_caller]
     pub fn await_healthy(&self, container: &str) {
-        eventually(ENGINE_PATIENCE, || {
+        eventually(docker::PATIENCE, || {
             let state = self.inspect(container, "{{.State.Status}} {{.State.Health.Status}}");
             assert!(!state.starts_with("exited"), "{state}: {}", self.logs(container));
             (state == "running healthy").then_some(())

@@ -1,131 +1,41 @@
-//! Upstreams whose endpoints are containers of a real Docker engine: one of each test's own, whose sockets, networks and files clash with
-//! no other's. Its images are made of a shell and its tools alone, so that no registry is needed.
+//! Upstreams whose endpoints are containers of a real Docker engine: one of each test's own.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::docker::{Engine, PATIENCE as ENGINE_PATIENCE, SHELL_IMAGE, done};
 use crate::harness::*;
-
-/// How long an engine may take to start or stop.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(60);
-/// Where systems keep the engine and a shell that needs no libraries.
-const ENGINE: &str = "/usr/sbin/dockerd";
-const SHELL: &str = "/bin/busybox";
 
 /// Takes two seconds to start. Told to stop, it closes its listener at once, and finishes within a second.
 const APP: &str = "trap 'kill $app; sleep 1; exit 0' TERM; sleep ${START-2}; \
     mkdir -p /www/cgi-bin; printf '#!/bin/busybox sh\\nsleep 0.1; printf \"Content-Length: 3\\\\r\\\\n\\\\r\\\\napp\"\\n' >/www/cgi-bin/app; \
     chmod +x /www/cgi-bin/app; httpd -f -p 3000 -h /www & app=$!; wait; wait";
 
-/// A running engine.
-struct Docker {
-    folder: PathBuf,
-    guardian: Child,
-}
-
-/// Stops the engine when its orders end, which they do with the test.
-const GUARDIAN: &str = "
-    cd \"$0\"
-    start() {
-        \"$1\" -H unix://$0/docker.sock --data-root $0/data --exec-root $0/exec --pidfile $0/pid --storage-driver vfs \\
-            $3 --bridge=none --iptables=false --ip6tables=false --default-address-pool base=$2,size=24 >>log 2>&1 &
-        engine=$!
-    }
-    start \"$@\"
-    while read -r order; do
-        case $order in
-            kill) kill -9 $engine; wait $engine; rm -f pid docker.sock exec/containerd/containerd.pid ;;
-            start) start \"$@\" ;;
-        esac
-    done
-    export DOCKER_HOST=unix://$0/docker.sock
-    docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes
-    docker network ls --quiet --filter type=custom | xargs --no-run-if-empty docker network rm
-    kill $engine; wait $engine
-    # an engine that was killed leaves its mounts
-    grep \" $0/\" /proc/mounts | cut -d ' ' -f 2 | sort -r | xargs --no-run-if-empty umount --lazy
-    cd /; rm -rf --one-file-system \"$0\"";
+/// A running engine with the network `shop`.
+struct Docker(Engine);
 
 impl Docker {
-    /// One with the image `app` and the network `shop`; nothing, said loudly, where there can be none.
+    /// Nothing, said loudly, where there can be none.
     #[track_caller]
     fn start() -> Option<Docker> {
-        Docker::start_with("")
+        Docker::start_with(&[])
     }
 
     /// The same, with further flags.
     #[track_caller]
-    fn start_with(flags: &str) -> Option<Docker> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let can = Path::new(ENGINE).exists() && Path::new(SHELL).exists() && rustix::process::geteuid().is_root();
-        if !skip_unless(can, &format!("{ENGINE}, {SHELL} and root are needed (deploy/setup test)")) {
+    fn start_with(flags: &[&str]) -> Option<Docker> {
+        let lacks = Engine::lacks();
+        if !skip_unless(lacks.is_none(), &lacks.unwrap_or_default()) {
             return None;
         }
-        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        // short: sockets have long names below it
-        let folder = std::env::temp_dir().join(format!("wharf-docker-{process}-{number}"));
-        std::fs::create_dir_all(&folder).unwrap();
-        let pool = format!("10.{}.{}.0/20", 224 + process % 16, 16 * (number % 16));
-        let guardian = Command::new("setsid")
-            .args(["sh", "-c", GUARDIAN])
-            .arg(&folder)
-            .args([ENGINE, &pool, flags])
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let docker = Docker { folder, guardian };
-        docker.expect_answer();
-        let tree = docker.folder.join("tree");
-        for folder in ["bin", "tmp", "www"] {
-            std::fs::create_dir_all(tree.join(folder)).unwrap();
-        }
-        std::fs::copy(SHELL, tree.join("bin/busybox")).unwrap();
-        for tool in ["sh", "sleep", "httpd", "wget", "mkdir", "chmod", "kill"] {
-            std::os::unix::fs::symlink("busybox", tree.join("bin").join(tool)).unwrap();
-        }
-        let import = format!("tar -C {} -c . | docker import - app", tree.display());
-        docker.done(Command::new("sh").args(["-c", &import]));
+        let docker = Docker(Engine::start(0, flags).unwrap());
         docker.run(&["network", "create", "shop"]);
         Some(docker)
     }
 
     #[track_caller]
-    fn expect_answer(&self) {
-        eventually(ENGINE_PATIENCE, || self.command(&["version"]).output().unwrap().status.success().then_some(()));
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.join("docker.sock")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.args(arguments);
-        self.at(&mut command);
-        command
-    }
-
-    fn at(&self, command: &mut Command) {
-        command.env("DOCKER_HOST", format!("unix://{}", self.socket().display()));
-    }
-
-    #[track_caller]
-    fn done(&self, command: &mut Command) -> String {
-        self.at(command);
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
-    #[track_caller]
     fn run(&self, arguments: &[&str]) -> String {
-        self.done(&mut self.command(arguments))
+        self.0.say(arguments).unwrap()
     }
 
     /// Starts a container of a service, with further flags.
@@ -135,24 +45,13 @@ impl Docker {
         let mut arguments = vec!["run", "--detach", "--name", name, "--network", "shop", "--label", &label];
         arguments.extend(["--expose", "3000"]);
         arguments.extend(flags);
-        arguments.extend(["app", "/bin/sh", "-c", APP]);
+        arguments.extend([SHELL_IMAGE, "/bin/sh", "-c", APP]);
         self.run(&arguments);
     }
 
     /// What a `gateway.yaml` says to ask it.
     fn section(&self) -> String {
-        format!("discovery: {{ docker: {{ endpoint: \"unix://{}\" }} }}\n", self.socket().display())
-    }
-
-    fn order(&mut self, order: &str) {
-        writeln!(self.guardian.stdin.as_mut().unwrap(), "{order}").unwrap();
-    }
-}
-
-impl Drop for Docker {
-    fn drop(&mut self) {
-        drop(self.guardian.stdin.take());
-        let _ = self.guardian.wait();
+        format!("discovery: {{ docker: {{ endpoint: \"unix://{}\" }} }}\n", self.0.socket().display())
     }
 }
 
@@ -298,20 +197,18 @@ fn what_is_served_follows_what_is_alive() {
     docker.run(&["restart", "--time", "1", "app-c"]);
     expect(&gateway, "app", &["app-b up", "app-c up"]);
     // the socket is gone: what was found is kept
-    let away = docker.folder.join("away.sock");
-    std::fs::rename(docker.socket(), &away).unwrap();
-    std::fs::write(docker.socket(), "").unwrap();
-    docker.order("");
+    let away = docker.0.folder().join("away.sock");
+    std::fs::rename(docker.0.socket(), &away).unwrap();
+    std::fs::write(docker.0.socket(), "").unwrap();
     assert_eq!(gateway.get("/").text(), "app");
-    std::fs::rename(&away, docker.socket()).unwrap();
+    std::fs::rename(&away, docker.0.socket()).unwrap();
     expect(&gateway, "app", &["app-b up", "app-c up"]);
     // the engine dies; what it starts again is found, and nothing else
-    docker.order("kill");
+    docker.0.kill().unwrap();
     eventually(ENGINE_PATIENCE, || {
         (gateway.shows("/api/v1/upstreams/app")["discovery"]["state"] == "stale").then_some(())
     });
-    docker.order("start");
-    docker.expect_answer();
+    docker.0.start_again().unwrap();
     expect(&gateway, "app", &["app-b up"]);
     eventually(ENGINE_PATIENCE, || (gateway.get("/").status == 200).then_some(()));
     docker.run(&["rm", "--force", "app-b"]);
@@ -324,14 +221,10 @@ fn an_engine_on_tcp_is_believed_by_its_certificate_and_believes_the_gateway_s() 
     let address = here.to_string();
     let (engine, gateway) = (authority.issue(&[&address]), authority.issue(&["gateway.test"]));
     let ca = authority.file();
-    let Some(docker) = Docker::start_with(&format!(
-        "-H tcp://{here}:2376 --tlsverify --tlscacert {} --tlscert {} --tlskey {}",
-        ca.display(),
-        engine.cert.display(),
-        engine.key.display()
-    )) else {
-        return;
-    };
+    let listen = format!("tcp://{here}:2376");
+    let files = [&ca, &engine.cert, &engine.key].map(|file| file.to_str().unwrap());
+    let flags = ["-H", &listen, "--tlsverify", "--tlscacert", files[0], "--tlscert", files[1], "--tlskey", files[2]];
+    let Some(docker) = Docker::start_with(&flags) else { return };
     docker.app("app-1", "app", &["--env", "START=0"]);
     let with = |tls: &str| {
         format!(
@@ -360,7 +253,7 @@ fn a_published_port_is_found_on_the_host() {
         "discovery: {{ docker: {{ endpoint: \"unix://{}\", network: published }} }}\n\
          upstreams: {{ app: {{ discover: {{ docker: app }} }} }}\n\
          routes: [{{ match: {{ path: /* }}, upstream: app, rewrite: {{ path: /cgi-bin/app }} }}]\n",
-        docker.socket().display()
+        docker.0.socket().display()
     ));
     gateway.expect_said("container app-2: label wharf.port: is missing, and the container publishes no tcp port");
     expect(&gateway, "app", &["app-1 up"]);
@@ -374,14 +267,13 @@ fn a_compose_service_is_found_and_scaled() {
     let Some(docker) = Docker::start() else { return };
     let app = APP.replace('$', "$$").replace('\'', "''");
     let file = format!(
-        "version: \"3.8\"\nservices:\n  cart:\n    image: app\n    labels: {{ wharf.service: cart, wharf.weight: \"7\" }}\n\
+        "version: \"3.8\"\nservices:\n  cart:\n    image: {SHELL_IMAGE}\n    labels: {{ wharf.service: cart, wharf.weight: \"7\" }}\n\
          \x20   expose: [\"3000\"]\n    environment: {{ START: \"0\" }}\n    command: [/bin/sh, -c, '{app}']\n"
     );
-    std::fs::write(docker.folder.join("docker-compose.yml"), file).unwrap();
+    std::fs::write(docker.0.folder().join("docker-compose.yml"), file).unwrap();
     let compose = |arguments: &[&str]| {
-        docker.done(
-            Command::new("docker-compose").args(["--project-name", "shop"]).args(arguments).current_dir(&docker.folder),
-        )
+        let mut compose = docker.0.client("docker-compose");
+        done(compose.args(["--project-name", "shop"]).args(arguments).current_dir(docker.0.folder())).unwrap()
     };
     compose(&["up", "--detach"]);
     let gateway = Gateway::start(&format!(

@@ -77,6 +77,8 @@ mod stale_connections;
 mod sticky;
 mod stopping;
 mod streaming;
+#[path = "../docker/mod.rs"]
+mod docker;
 #[path = "../mutants/mod.rs"]
 mod mutants;
 #[path = "../tables/mod.rs"]
