@@ -1,9 +1,11 @@
 //! Upstreams whose endpoints are containers of a real Docker engine: one of each test's own.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::docker::{Engine, PATIENCE as ENGINE_PATIENCE, SHELL_IMAGE, done};
+use crate::deploy_engine::{own, scratch};
+use crate::docker::{Door, Engine, PATIENCE as ENGINE_PATIENCE, SHELL_IMAGE, done};
 use crate::harness::*;
 
 /// Takes two seconds to start. Told to stop, it closes its listener at once, and finishes within a second.
@@ -41,18 +43,39 @@ impl Docker {
     /// Starts a container of a service, with further flags.
     #[track_caller]
     fn app(&self, name: &str, service: &str, flags: &[&str]) {
+        self.started(name, service, flags, APP);
+    }
+
+    /// One that runs something else.
+    #[track_caller]
+    fn started(&self, name: &str, service: &str, flags: &[&str], script: &str) {
         let label = format!("wharf.service={service}");
         let mut arguments = vec!["run", "--detach", "--name", name, "--network", "shop", "--label", &label];
         arguments.extend(["--expose", "3000"]);
         arguments.extend(flags);
-        arguments.extend([SHELL_IMAGE, "/bin/sh", "-c", APP]);
+        arguments.extend([SHELL_IMAGE, "/bin/sh", "-c", script]);
         self.run(&arguments);
+    }
+
+    /// A `gateway.yaml` that leads everything to the containers of this service.
+    fn leads_to(&self, service: &str) -> String {
+        leads(&self.0.socket(), service)
     }
 
     /// What a `gateway.yaml` says to ask it.
     fn section(&self) -> String {
         format!("discovery: {{ docker: {{ endpoint: \"unix://{}\" }} }}\n", self.0.socket().display())
     }
+}
+
+/// The same, for what is found at this socket.
+fn leads(socket: &Path, service: &str) -> String {
+    format!(
+        "discovery: {{ docker: {{ endpoint: \"unix://{}\" }} }}\n\
+         upstreams: {{ {service}: {{ discover: {{ docker: {service} }} }} }}\n\
+         routes: [{{ match: {{ path: /* }}, upstream: {service}, rewrite: {{ path: /cgi-bin/app }} }}]\n",
+        socket.display()
+    )
 }
 
 /// Names and states of a service's endpoints.
@@ -173,11 +196,9 @@ fn what_is_served_follows_what_is_alive() {
     let quick = ["--env", "START=0", "--restart", "always"];
     docker.app("app-a", "app", &quick[..2]);
     docker.app("app-b", "app", &quick);
-    let gateway = Gateway::start(&format!(
-        "{}upstreams: {{ app: {{ discover: {{ docker: app }} }} }}\n\
-         routes: [{{ match: {{ path: /* }}, upstream: app, rewrite: {{ path: /cgi-bin/app }} }}]\n",
-        docker.section()
-    ));
+    let at = docker.0.folder().join("door.sock");
+    let mut door = Door::open_at(&at, &docker.0.socket()).unwrap();
+    let gateway = Gateway::start(&leads(&at, "app"));
     expect(&gateway, "app", &["app-a up", "app-b up"]);
     docker.run(&["pause", "app-a"]);
     expect(&gateway, "app", &["app-a unhealthy", "app-b up"]);
@@ -196,23 +217,141 @@ fn what_is_served_follows_what_is_alive() {
     expect(&gateway, "app", &["app-b up", "app-c up"]);
     docker.run(&["restart", "--time", "1", "app-c"]);
     expect(&gateway, "app", &["app-b up", "app-c up"]);
-    // the socket is gone: what was found is kept
-    let away = docker.0.folder().join("away.sock");
-    std::fs::rename(docker.0.socket(), &away).unwrap();
-    std::fs::write(docker.0.socket(), "").unwrap();
-    assert_eq!(gateway.get("/").text(), "app");
-    std::fs::rename(&away, docker.0.socket()).unwrap();
-    expect(&gateway, "app", &["app-b up", "app-c up"]);
+    // the engine cannot be reached any more: what was found is kept, though not all of it lives
+    let state = || gateway.shows("/api/v1/upstreams/app")["discovery"]["state"].clone();
+    door.shut();
+    eventually(ENGINE_PATIENCE, || (state() == "stale").then_some(()));
+    docker.run(&["kill", "app-c"]);
+    docker.app("app-d", "app", &quick);
+    for _ in 0..10 {
+        assert_eq!(gateway.get("/").text(), "app");
+    }
+    assert_eq!(endpoints(&gateway, "app").iter().map(|e| &e[..5]).collect::<Vec<_>>(), ["app-b", "app-c"]);
+    door.open().unwrap();
+    expect(&gateway, "app", &["app-b up", "app-d up"]);
+    assert_eq!(state(), "ok");
     // the engine dies; what it starts again is found, and nothing else
     docker.0.kill().unwrap();
-    eventually(ENGINE_PATIENCE, || {
-        (gateway.shows("/api/v1/upstreams/app")["discovery"]["state"] == "stale").then_some(())
-    });
+    eventually(ENGINE_PATIENCE, || (state() == "stale").then_some(()));
     docker.0.start_again().unwrap();
-    expect(&gateway, "app", &["app-b up"]);
+    expect(&gateway, "app", &["app-b up", "app-d up"]);
     eventually(ENGINE_PATIENCE, || (gateway.get("/").status == 200).then_some(()));
-    docker.run(&["rm", "--force", "app-b"]);
+    docker.run(&["rm", "--force", "app-b", "app-d"]);
     expect(&gateway, "app", &[]);
+}
+
+/// Takes more and more memory when it is told to.
+const GREEDY: &str = "trap 'x=0123456789abcdef; while :; do x=$x$x; done' USR1";
+
+#[test]
+fn a_container_that_dies_for_want_of_memory_gets_nothing_more() {
+    let Some(docker) = Docker::start() else { return };
+    let has_limits = docker.run(&["info", "--format", "{{.MemoryLimit}}"]) == "true";
+    if !skip_unless(has_limits, "the kernel limits no container's memory (memory cgroup)") {
+        return;
+    }
+    let small = ["--env", "START=0", "--memory", "16m", "--memory-swap", "16m"];
+    for name in ["app-a", "app-b", "app-c"] {
+        docker.started(name, "app", &small, &format!("{GREEDY}; {APP}"));
+    }
+    let gateway = Gateway::start(&docker.leads_to("app"));
+    expect(&gateway, "app", &["app-a up", "app-b up", "app-c up"]);
+    under_load(&gateway, &["/"], || {
+        docker.run(&["kill", "--signal", "USR1", "app-b"]);
+        expect(&gateway, "app", &["app-a up", "app-c up"]);
+        assert_eq!(docker.run(&["inspect", "--format", "{{.State.OOMKilled}}", "app-b"]), "true");
+        // one that loses a process that it can do without serves on
+        let greedy = format!("{GREEDY}; kill -USR1 $$");
+        let lost = docker.0.client("docker").args(["exec", "app-c", "/bin/sh", "-c", &greedy]).output().unwrap();
+        assert_eq!(lost.status.code(), Some(137));
+        docker.app("app-d", "app", &small);
+        expect(&gateway, "app", &["app-a up", "app-c up", "app-d up"]);
+    });
+}
+
+#[test]
+fn a_gateway_in_a_container_takes_the_network_that_it_shares() {
+    let Some(engine) = crate::deploy_engine::engine() else { return };
+    let image = engine.image();
+    let (front, back, service, gateway) = (own("front"), own("back"), own("service"), own("gateway"));
+    let apps = [own("app-1"), own("app-2")];
+    for network in [&front, &back] {
+        engine.say(&["network", "create", network]);
+    }
+    let label = format!("wharf.service={service}");
+    for app in &apps {
+        // on the other network first, whose name comes first too
+        let run = ["run", "--detach", "--name", app, "--network", &back, "--label", &label, "--expose", "3000"];
+        engine.say(&[&run[..], &["--env", "START=0", SHELL_IMAGE, "/bin/sh", "-c", APP]].concat());
+        engine.say(&["network", "connect", &front, app]);
+    }
+    let folder = scratch("found-from-inside");
+    let document = format!(
+        "version: 1\nlisteners: {{ web: {{ address: \":8080\" }} }}\nadmin: {{ address: \"127.0.0.1:9900\" }}\n\
+         upstreams: {{ app: {{ discover: {{ docker: {service} }} }} }}\n\
+         routes: [{{ match: {{ path: /* }}, upstream: app, rewrite: {{ path: /cgi-bin/app }} }}]\n"
+    );
+    std::fs::write(folder.join("gateway.yaml"), document).unwrap();
+    // the image's user may open the socket as one of its group
+    let group = std::os::unix::fs::MetadataExt::gid(&std::fs::metadata(engine.socket()).unwrap()).to_string();
+    let (file, socket) =
+        (format!("{}:/etc/wharf:ro", folder.display()), format!("{}:/var/run/docker.sock", engine.socket().display()));
+    let run = ["run", "--detach", "--name", &gateway, "--network", &front, "--group-add", &group];
+    engine.say(&[&run[..], &["--volume", &file, "--volume", &socket, image]].concat());
+    engine.await_healthy(&gateway);
+    let found = || {
+        let status = engine.say(&["exec", &gateway, "wharf", "status", "--format", "json"]);
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        let endpoints = status["upstreams"]["app"]["endpoints"].as_array().unwrap().clone();
+        endpoints.iter().map(|e| e["address"].as_str().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let ip = |container: &str| {
+        engine.inspect(container, &format!("{{{{(index .NetworkSettings.Networks \"{front}\").IPAddress}}}}"))
+    };
+    let both = apps.iter().map(|app| format!("{}:3000", ip(app))).collect();
+    eventually(ENGINE_PATIENCE, || (found() == both).then_some(()));
+    let place = (ip(&gateway).parse::<std::net::Ipv4Addr>().unwrap(), 8080).into();
+    eventually(PATIENCE, || (Client::connect(place).get("/").text() == "app").then_some(()));
+    engine.say(&["stop", &apps[0]]);
+    eventually(ENGINE_PATIENCE, || (found().len() == 1).then_some(()));
+    assert_eq!(Client::connect(place).get("/").text(), "app");
+    for container in [&gateway, &apps[0], &apps[1]] {
+        engine.remove(container);
+    }
+    for network in [&front, &back] {
+        engine.say(&["network", "rm", network]);
+    }
+}
+
+#[test]
+fn tasks_of_a_swarm_are_updated_one_after_the_other_and_no_request_fails() {
+    let Some(docker) = Docker::start() else { return };
+    // names and ports that no other engine's swarm has
+    let (here, number) = (own_address().to_string(), std::process::id() % 5000);
+    let bridge = format!("com.docker.network.bridge.name=sw{number}");
+    docker.run(&["network", "create", "--opt", &bridge, "docker_gwbridge"]);
+    let (listen, port) = (format!("{here}:2377"), (10_000 + number).to_string());
+    docker.run(&["swarm", "init", "--advertise-addr", &here, "--listen-addr", &listen, "--data-path-port", &port]);
+    // one that the host reaches as well, as it does not those that span nodes
+    docker.run(&["network", "create", "--driver", "bridge", "--scope", "swarm", "web"]);
+    let create = ["service", "create", "--detach", "--name", "cart", "--network", "web", "--replicas", "3"];
+    let labels = ["--container-label", "wharf.service=cart", "--container-label", "wharf.port=3000"];
+    let update = ["--update-order", "start-first", "--update-delay", "500ms", "--env", "START=1"];
+    let what = ["--no-resolve-image", SHELL_IMAGE, "/bin/sh", "-c", APP];
+    docker.run(&[&create[..], &labels, &update, &HEALTH, &what].concat());
+    let gateway = Gateway::start(&docker.leads_to("cart"));
+    let names = || endpoints(&gateway, "cart");
+    let all_up = |names: &[String]| names.len() == 3 && names.iter().all(|name| name.ends_with(" up"));
+    let before = eventually(ENGINE_PATIENCE, || Some(names()).filter(|names| all_up(names)));
+    assert!(before[0].starts_with("cart.1."), "{before:?}");
+    let served = under_load(&gateway, &["/"], || {
+        docker.run(&["service", "update", "--detach", "--force", "cart"]);
+        let is_done = |names: &[String]| all_up(names) && names.iter().all(|name| !before.contains(name));
+        eventually(ENGINE_PATIENCE, || is_done(&names()).then_some(()));
+        docker.run(&["service", "scale", "--detach", "cart=1"]);
+        eventually(ENGINE_PATIENCE, || (names().len() == 1).then_some(()));
+    });
+    assert!(served > 50, "{served}");
 }
 
 #[test]
@@ -276,11 +415,7 @@ fn a_compose_service_is_found_and_scaled() {
         done(compose.args(["--project-name", "shop"]).args(arguments).current_dir(docker.0.folder())).unwrap()
     };
     compose(&["up", "--detach"]);
-    let gateway = Gateway::start(&format!(
-        "{}upstreams: {{ cart: {{ discover: {{ docker: cart }} }} }}\n\
-         routes: [{{ match: {{ path: /* }}, upstream: cart, rewrite: {{ path: /cgi-bin/app }} }}]\n",
-        docker.section()
-    ));
+    let gateway = Gateway::start(&docker.leads_to("cart"));
     expect(&gateway, "cart", &["shop_cart_1 up"]);
     compose(&["up", "--detach", "--scale", "cart=3"]);
     expect(&gateway, "cart", &["shop_cart_1 up", "shop_cart_2 up", "shop_cart_3 up"]);
