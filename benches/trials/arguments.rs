@@ -58,7 +58,10 @@ pub struct Arguments {
     /// Milliseconds that an idle gateway may take to stop in `stop`
     #[arg(long, default_value_t = 200)]
     pub stop_within: u64,
-    /// Minutes of `soak`
+    /// Containers of `containers`
+    #[arg(long, default_value_t = 50)]
+    pub containers: usize,
+    /// Minutes of `soak` and `containers`
     #[arg(long, default_value_t = 5.0)]
     pub minutes: f64,
     /// Requests in flight at a time, in trials that send as fast as they are answered
@@ -93,6 +96,8 @@ pub enum Trial {
     Mutations,
     /// Certificates swapped under TLS clients, tables reloaded meanwhile
     Certificates,
+    /// Containers of a real Docker engine that come and go, with an engine that does
+    Containers,
     /// Everything at a time, and nothing left over
     Soak,
 }

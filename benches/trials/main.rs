@@ -6,6 +6,9 @@
 mod answer;
 mod arguments;
 mod certificates;
+mod containers;
+#[path = "../../tests/docker/mod.rs"]
+mod docker;
 mod framing;
 mod gateway;
 mod keepalive;
@@ -25,6 +28,7 @@ mod readiness;
 mod record;
 mod reloads;
 mod request;
+mod rest;
 mod script;
 mod shot;
 mod soak;
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         // The parts of this program that it starts itself.
         Some("become") => process::become_command(&words[1..]).map(|never| match never {}),
         Some("origin") => victims::become_origin(&words[1..]),
+        Some("container") => containers::become_container(&words[1..]),
         _ => return judge(&Arguments::parse()),
     };
     match done {
@@ -79,6 +84,7 @@ fn judge(arguments: &Arguments) -> ExitCode {
             Trial::Stop => stop::run(&program, arguments, &mut verdict),
             Trial::Mutations => mutations::run(&program, arguments, &mut verdict),
             Trial::Certificates => certificates::run(&program, arguments, &mut verdict),
+            Trial::Containers => containers::run(&program, arguments, &mut verdict),
             Trial::Soak => soak::run(&program, arguments, &mut verdict),
         };
         if let Err(error) = ran {

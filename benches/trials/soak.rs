@@ -13,9 +13,9 @@ use crate::gateway::Gateway;
 use crate::load::Load;
 use crate::origin::Origins;
 use crate::place::Place;
-use crate::probe::{self, Probe};
-use crate::process;
+use crate::probe::Probe;
 use crate::record::Executions;
+use crate::rest::Rest;
 use crate::script::Mixed;
 use crate::verdict::Verdict;
 use crate::victims::Victims;
@@ -25,17 +25,8 @@ const VICTIMS: usize = 3;
 /// The part of the time that goes by before anything is measured.
 const WARM_SHARE: f64 = 0.2;
 
-/// How long after the last request connections may still be open.
-const CALM_PATIENCE: Duration = Duration::from_secs(15);
-
 /// Numbers of one load before those of the next begin.
 const FURTHER: u64 = 1_000_000_000;
-
-/// Growth of memory that is no growth: a sixth, and so much.
-const SLACK_KIB: u64 = 8 * 1024;
-
-/// Descriptors that may be open beyond those at the start: a name service's, a log's.
-const SLACK_DESCRIPTORS: usize = 4;
 
 pub fn run(program: &Path, arguments: &Arguments, verdict: &mut Verdict) -> io::Result<()> {
     let place = Place::new("soak", arguments.keep)?;
@@ -59,10 +50,8 @@ pub fn run(program: &Path, arguments: &Arguments, verdict: &mut Verdict) -> io::
     ));
     verdict.holds(after.in_flight == 0.0, || "soak: requests still count as in flight".into());
     verdict.holds(after.connections == 0.0, || "soak: connections still count as open".into());
-    verdict.holds(after.descriptors <= before.descriptors + SLACK_DESCRIPTORS, || {
-        "soak: descriptors are left over".into()
-    });
-    verdict.holds(after.rss_kib <= before.rss_kib + before.rss_kib / 6 + SLACK_KIB, || "soak: memory grows".into());
+    verdict.holds(!after.has_leaked_since(&before), || "soak: descriptors are left over".into());
+    verdict.holds(!after.has_grown_since(&before), || "soak: memory grows".into());
     verdict.holds(refused == 0.0, || format!("soak: reloads refused\n{}", gateway.last_words()));
     for record in [place.record(), place.file("steady")] {
         let again = Executions::read(&record)?.begun_again();
@@ -86,39 +75,6 @@ fn configuration(place: &Place, number: u64, arguments: &Arguments) -> String {
         place.origin(VICTIMS),
         arguments.access_log()
     )
-}
-
-/// The gateway when nobody asks anything of it.
-struct Rest {
-    in_flight: f64,
-    connections: f64,
-    descriptors: usize,
-    rss_kib: u64,
-}
-
-impl Rest {
-    fn come_to(gateway: &Gateway, place: &Place) -> io::Result<Rest> {
-        let start = Instant::now();
-        loop {
-            let rest = Rest {
-                in_flight: gateway.in_flight()?,
-                connections: probe::metric(place.admin(), "wharf_listener_connections")?,
-                descriptors: process::descriptors(gateway.pid),
-                rss_kib: process::rss_kib(gateway.pid),
-            };
-            let idle = probe::metric(place.admin(), "wharf_upstream_connections{")?;
-            if (rest.in_flight + rest.connections + idle == 0.0) || start.elapsed() > CALM_PATIENCE {
-                return Ok(rest);
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-
-    fn words(&self) -> String {
-        let Rest { in_flight, connections, descriptors, rss_kib } = self;
-        let mib = *rss_kib as f64 / 1024.0;
-        format!("{in_flight} in flight, {connections} connections, {descriptors} descriptors, {mib:.1} MiB")
-    }
 }
 
 struct Phases<'a> {

@@ -1,0 +1,59 @@
+//! What is alive, by the kernel's word and no engine's: the process in each container holds a lock on a file of the host's for as long as
+//! it lives, and writes there where it answers.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::origin::Origins;
+
+/// Where containers answer.
+pub const PORT: u16 = 3000;
+
+/// A folder of the host's, as containers have it.
+pub const SHARED: &str = "/shared";
+
+/// An address of nobody's: who would send something there does it from the container's own.
+const ELSEWHERE: (&str, u16) = ("192.0.2.1", 9);
+
+/// The containers' half of this program: answers as this service until it is killed. It knows no signals, as many programs do not: told
+/// to stop, it has what time the engine gives it.
+pub fn become_container(words: &[String]) -> io::Result<()> {
+    let [service, name] = words else { return Err(io::Error::other("service and name, please")) };
+    let shared = Path::new(SHARED);
+    let mut file = File::options().create(true).truncate(false).write(true).open(shared.join("alive").join(name))?;
+    flock(&file, FlockOperation::LockExclusive)?;
+    file.set_len(0)?;
+    let socket = UdpSocket::bind(("0.0.0.0", 0))?;
+    socket.connect(ELSEWHERE)?;
+    let address = SocketAddr::new(socket.local_addr()?.ip(), PORT);
+    let number = service.parse().map_err(io::Error::other)?;
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], PORT));
+    let origins = Origins::bind(number, &[everywhere], &shared.join("record"))?;
+    file.write_all(format!("{number} {address}").as_bytes())?;
+    origins.serve()
+}
+
+/// Who lives and listens, by name: its service, and where it answers.
+pub fn alive(folder: &Path) -> io::Result<BTreeMap<String, (usize, SocketAddr)>> {
+    let mut alive = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let mut file = File::open(entry.path())?;
+        // who can have the lock is alone
+        if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+            continue;
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let told = text.split_once(' ').and_then(|(service, at)| Some((service.parse().ok()?, at.parse().ok()?)));
+        if let (Some(told), Ok(name)) = (told, entry.file_name().into_string()) {
+            alive.insert(name, told);
+        }
+    }
+    Ok(alive)
+}

@@ -1,0 +1,61 @@
+//! What is done to containers, and to the way to their engine, for who judges what is served.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// One book for a trial.
+pub struct Book {
+    entries: Mutex<BTreeMap<String, Entry>>,
+    way: Mutex<Way>,
+}
+
+/// A container, by the name of its first day.
+#[derive(Clone)]
+pub struct Entry {
+    /// What it is called now.
+    pub name: String,
+    /// Though it may live, it is paused or told to stop.
+    pub unfit: bool,
+}
+
+/// Whether the gateway has a way to the engine.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    OpenSince(Instant),
+    GoneSince(Instant),
+}
+
+impl Book {
+    pub fn new() -> Book {
+        Book { entries: Mutex::default(), way: Mutex::new(Way::OpenSince(Instant::now())) }
+    }
+
+    /// This container is called so, and to be served while it lives.
+    pub fn fit(&self, first_name: &str, name: &str) {
+        self.lock().insert(first_name.to_owned(), Entry { name: name.to_owned(), unfit: false });
+    }
+
+    /// It is not to be served any more, even if it lives.
+    pub fn unfit(&self, first_name: &str) {
+        if let Some(entry) = self.lock().get_mut(first_name) {
+            entry.unfit = true;
+        }
+    }
+
+    pub fn entries(&self) -> BTreeMap<String, Entry> {
+        self.lock().clone()
+    }
+
+    pub fn way(&self) -> Way {
+        *self.way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn way_is(&self, way: Way) {
+        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = way;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
