@@ -214,13 +214,16 @@ impl Run<'_> {
                 run.door.open()
             })?;
             wait_until(ENGINE_DIES);
-            self.while_gone(tallies, while_gone, |run| {
-                let mut engine = run.fleet.engine.write().unwrap_or_else(PoisonError::into_inner);
+            // from when nobody does anything to containers any more
+            let fleet = self.fleet;
+            let mut engine = fleet.engine.write().unwrap_or_else(PoisonError::into_inner);
+            self.while_gone(tallies, while_gone, |_| {
                 engine.kill()?;
                 std::thread::sleep(ENGINE_DOWN);
                 engine.start_again()
             })?;
-            self.fleet.look_again()?;
+            drop(engine);
+            fleet.look_again()?;
         }
         wait_until(1.0);
         Ok(())

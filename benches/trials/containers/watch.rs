@@ -1,6 +1,6 @@
 //! Looks all the time whether what is served is alive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -72,6 +72,7 @@ pub struct Seen {
 #[derive(Default)]
 pub struct Delays {
     since: BTreeMap<(usize, SocketAddr), Instant>,
+    told: BTreeSet<((usize, SocketAddr), Instant)>,
     pub longest: Duration,
     /// Those that took too long, in words.
     pub late: Vec<String>,
@@ -88,8 +89,7 @@ impl Delays {
         for (at, who) in wrong {
             let since = *self.since.entry(at).or_insert(now);
             let took = now.saturating_duration_since(since.max(open));
-            let is_late = took > LATE;
-            if is_late && self.longest <= LATE || is_late && !self.late.iter().any(|known| known.starts_with(&who)) {
+            if took > LATE && self.told.insert((at, since)) {
                 self.late.push(format!("{who} at {} of {}", at.1, service(at.0)));
             }
             self.longest = self.longest.max(took);

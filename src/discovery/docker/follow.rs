@@ -25,9 +25,10 @@ const LIST_PACE: Duration = Duration::from_millis(100);
 const ECHO: Duration = Duration::from_millis(400);
 /// What events change is told at most this often.
 const TELL_PACE: Duration = Duration::from_millis(10);
-/// The first pause after a failure, doubled with each that follows up to the longest.
+/// The first pause after a failure, doubled with each that follows up to the longest: what is kept meanwhile is to be right again within
+/// a second of the engine's return.
 const PAUSE: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 /// Signals that are looked into at one time.
 const ASKED_MAX: usize = 32;
 
