@@ -222,14 +222,19 @@ fn what_is_served_follows_what_is_alive() {
     door.shut();
     eventually(ENGINE_PATIENCE, || (state() == "stale").then_some(()));
     docker.run(&["kill", "app-c"]);
+    docker.started("app-e", "app", &quick[..2], &APP.replace("sleep 1;", "sleep 60;"));
     docker.app("app-d", "app", &quick);
+    docker.run(&["kill", "--signal", "TERM", "app-e"]);
     for _ in 0..10 {
         assert_eq!(gateway.get("/").text(), "app");
     }
     assert_eq!(endpoints(&gateway, "app").iter().map(|e| &e[..5]).collect::<Vec<_>>(), ["app-b", "app-c"]);
     door.open().unwrap();
-    expect(&gateway, "app", &["app-b up", "app-d up"]);
+    // what was told to stop meanwhile is known, though it runs still
+    expect(&gateway, "app", &["app-b up", "app-d up", "app-e leaving"]);
     assert_eq!(state(), "ok");
+    docker.run(&["rm", "--force", "app-e"]);
+    expect(&gateway, "app", &["app-b up", "app-d up"]);
     // the engine dies; what it starts again is found, and nothing else
     docker.0.kill().unwrap();
     eventually(ENGINE_PATIENCE, || (state() == "stale").then_some(()));

@@ -32,6 +32,9 @@ pub struct Event {
     action: Box<str>,
     #[serde(default, rename = "Actor")]
     actor: Actor,
+    /// When it was, in nanoseconds of the engine's clock; 0 where it does not say.
+    #[serde(default, rename = "timeNano")]
+    pub time_ns: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]

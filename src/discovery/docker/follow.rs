@@ -38,10 +38,19 @@ pub async fn follow(board: Arc<Board>, settings: Settings) {
         return follow_file(&board, path).await;
     }
     let mut pause = PAUSE;
+    // one that was told to stop while nobody listened still runs when the next session lists it
+    let mut heard_ns = None;
     loop {
-        let mut session =
-            Session { board: &board, settings: &settings, known: Known::default(), lived: false, unclear: false };
+        let mut session = Session {
+            board: &board,
+            settings: &settings,
+            known: Known::default(),
+            lived: false,
+            unclear: false,
+            heard_ns,
+        };
         let Err(why) = session.run().await;
+        heard_ns = session.heard_ns;
         if session.lived {
             pause = PAUSE;
         }
@@ -60,6 +69,8 @@ struct Session<'b> {
     lived: bool,
     /// Events came since the last list was asked for.
     unclear: bool,
+    /// When the last event was that was heard, by the engine's clock.
+    heard_ns: Option<u64>,
 }
 
 type Listing = Pin<Box<dyn Future<Output = Result<Listed, String>> + Send>>;
@@ -89,7 +100,7 @@ impl Session<'_> {
     async fn run(&mut self) -> Result<Never, String> {
         let settings = self.settings;
         let wire = Wire::agree(settings).await?;
-        let mut events = wire.events().await?;
+        let mut events = wire.events(self.heard_ns).await?;
         let network = settings.network.clone();
         let mut standpoint = Standpoint { network, own: None, host: wire.host().await };
         let mut sought = self.board.sought();
@@ -126,8 +137,7 @@ impl Session<'_> {
                 }
                 () = sleep_until(due.tell.unwrap_or(due.told)), if due.tell.is_some() => self.tell(&standpoint, &mut due),
                 Some(Ok((id, stops))) = asked.join_next(), if !asked.is_empty() => {
-                    if stops {
-                        self.known.stops(&id, self.board.now());
+                    if stops && self.known.was_stopped(&id, self.board.now()) {
                         due.tell_soon();
                     }
                 }
@@ -143,6 +153,7 @@ impl Session<'_> {
 
     /// Takes an event.
     fn hear(&mut self, event: &Event, wire: &Wire, asked: &mut JoinSet<(Box<str>, bool)>, due: &mut Due) {
+        self.heard_ns = Some(event.time_ns).filter(|at| *at > 0).max(self.heard_ns);
         match self.known.hear(event, self.board.now()) {
             Todo::Nothing => return,
             Todo::List => {}

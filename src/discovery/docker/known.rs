@@ -28,6 +28,8 @@ pub struct Known {
     endpoints: BTreeMap<Box<str>, HashSet<Box<str>>>,
     /// Lists asked for so far.
     lists: u64,
+    /// Containers that got a signal of which it is being found out whether it stops them, and that did not die or start since.
+    asked: HashSet<Box<str>>,
 }
 
 /// What events said of a container.
@@ -64,12 +66,19 @@ impl Known {
         if !event.is_labelled() && !self.containers.iter().any(|container| *container.id == *id) {
             return Todo::Nothing;
         }
-        match event.meaning() {
+        let meaning = event.meaning();
+        if matches!(meaning, Meaning::Gone | Meaning::Started) {
+            self.asked.remove(id);
+        }
+        match meaning {
             Meaning::Signal(signal) if ENDING.contains(&signal) => {
                 self.stops(id, now);
                 Todo::Tell
             }
-            Meaning::Signal(signal) => Todo::Ask(id.into(), signal),
+            Meaning::Signal(signal) => {
+                self.asked.insert(id.into());
+                Todo::Ask(id.into(), signal)
+            }
             Meaning::Gone => {
                 self.seen.insert(id.into());
                 self.told.insert(id.into(), Told { what: What::Gone, at: now, lists: self.lists });
@@ -87,8 +96,17 @@ impl Known {
         }
     }
 
+    /// The signal that was looked into stops the container. Whether that counts still: what runs there may have begun since.
+    pub fn was_stopped(&mut self, id: &str, now: Moment) -> bool {
+        let counts = self.asked.remove(id);
+        if counts {
+            self.stops(id, now);
+        }
+        counts
+    }
+
     /// The container was told to stop.
-    pub fn stops(&mut self, id: &str, now: Moment) {
+    fn stops(&mut self, id: &str, now: Moment) {
         self.seen.insert(id.into());
         if self.told.get(id).is_none_or(|told| told.what != What::Gone) {
             self.told.insert(id.into(), Told { what: What::Stopping, at: now, lists: self.lists });
@@ -234,6 +252,18 @@ mod tests {
     fn a_signal_that_ends_nothing_is_looked_into() {
         let mut known = knows(&["a"]);
         assert_eq!(known.hear(&event("kill", "a", "1"), at(2)), Todo::Ask("a".into(), 1));
+        assert_eq!(told(&mut known).0, "a");
+        assert!(known.was_stopped("a", at(2)));
+        assert_eq!(told(&mut known).0, "(a)");
+    }
+
+    #[test]
+    fn a_signal_of_which_too_late_is_known_what_it_meant_does_not_stop_what_runs_since() {
+        let mut known = knows(&["a"]);
+        for (action, signal) in [("kill", "3"), ("die", ""), ("start", "")] {
+            known.hear(&event(action, "a", signal), at(2));
+        }
+        assert!(!known.was_stopped("a", at(3)));
         assert_eq!(told(&mut known).0, "a");
     }
 

@@ -32,6 +32,8 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_MAX: usize = 32 << 20;
 /// The longest event, in bytes. It holds the labels of its container.
 const EVENT_MAX: usize = 1 << 20;
+/// Nanoseconds of a second.
+const NANOS: u64 = 1_000_000_000;
 /// The oldest and the newest minor version of API 1 that is spoken.
 const VERSIONS: (u32, u32) = (24, 48);
 
@@ -129,10 +131,14 @@ impl Wire {
         (!names.contains("host")).then_some(names)
     }
 
-    /// Listens to what becomes of containers.
-    pub async fn events(&self) -> Result<Events, String> {
+    /// Listens to what becomes of containers, and first to what became of them after `since`, in nanoseconds of the engine's clock, as far
+    /// as the engine remembers.
+    pub async fn events(&self, since: Option<u64>) -> Result<Events, String> {
         let filters = json!({ "type": ["container", "network"], "event": ACTIONS }).to_string();
-        let path = self.path(&format!("/events?filters={}", encoded(&filters)));
+        let mut path = self.path(&format!("/events?filters={}", encoded(&filters)));
+        if let Some(after) = since.map(|since| since.saturating_add(1)) {
+            path.push_str(&format!("&since={}.{:09}", after / NANOS, after % NANOS));
+        }
         let engine = &self.place.engine;
         let late = || format!("{engine} does not answer within {} s", ANSWER_PATIENCE.as_secs());
         let body = timeout(ANSWER_PATIENCE, send(&self.place, &path)).await.map_err(|_| late())??;
