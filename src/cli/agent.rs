@@ -1,5 +1,6 @@
 //! `wharf agent docker`: finds containers for a gateway that is to have no way to the engine.
 
+use super::ending::told_to_end;
 use super::{FAILED, Failure, USAGE};
 use crate::discovery::docker::{Engine, Network, Settings, hand_out};
 use crate::telemetry;
@@ -37,10 +38,18 @@ pub fn agent(args: &AgentArgs) -> Result<(), Failure> {
         Failure::new(
             FAILED,
             format!("error: {} cannot be written: {e}", args.out.display()),
-            "name a file in a directory of the agent's own",
+            "name a file in a directory of the agent's own, which is there and which it may write to",
         )
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let settings = Settings { engine, tls: None, network, all: true, routes: true };
-    runtime.block_on(hand_out(settings, &args.out)).map_err(failed)
+    log::info!("endpoints of {engine} are kept in {}", args.out.display());
+    let settings = Settings { engine, tls: None, network, all: true };
+    runtime.block_on(async {
+        let told =
+            told_to_end().map_err(|e| Failure::new(FAILED, format!("error: signals cannot be heard: {e}"), ""))?;
+        tokio::select! {
+            ended = hand_out(settings, &args.out) => ended.map_err(failed),
+            () = told => Ok(()),
+        }
+    })
 }

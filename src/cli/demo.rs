@@ -1,5 +1,6 @@
 //! `wharf demo`: the repository's gateway.yaml in front of sample services that it starts itself.
 
+use super::ending::told_to_end;
 use super::{FAILED, serve};
 use crate::server::{Copies, Gateway, Hooks, Source};
 use crate::value::ListenAddress;
@@ -32,13 +33,16 @@ pub struct DemoArgs {
 
 /// Runs the demo, or one of its services.
 pub fn demo(args: DemoArgs, give_back_memory: fn()) -> ExitCode {
-    let result = match (args.service, args.listen) {
-        (Some(name), Some(listen)) => bind(listen).and_then(|socket| run_service(name, socket)),
-        _ => start_services(),
-    };
-    if let Err(e) = result {
+    let failed = |e: io::Error| {
         eprintln!("error: {e}");
-        return ExitCode::from(FAILED);
+        ExitCode::from(FAILED)
+    };
+    if let (Some(name), Some(listen)) = (args.service, args.listen) {
+        let ended = bind(listen).and_then(|socket| run_service(name, socket, Until::Told));
+        return ended.map_or_else(failed, |()| ExitCode::SUCCESS);
+    }
+    if let Err(e) = start_services() {
+        return failed(e);
     }
     let here = Path::new("gateway.yaml");
     let source = match args.config {
@@ -74,7 +78,7 @@ fn start_services() -> io::Result<()> {
     for (name, address) in SERVICES {
         let address: SocketAddr = address.parse().map_err(io::Error::other)?;
         let socket = bind(address)?;
-        std::thread::Builder::new().name(name.into()).spawn(move || run_service(name.into(), socket))?;
+        std::thread::Builder::new().name(name.into()).spawn(move || run_service(name.into(), socket, Until::Exit))?;
     }
     Ok(())
 }
@@ -90,12 +94,24 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket)
 }
 
+/// How long a sample service runs.
+enum Until {
+    /// As long as the process: the gateway in front decides when that ends.
+    Exit,
+    /// Until it is told to end. It accepts no more then, and finishes what it has: as a service should.
+    Told,
+}
+
 /// Answers every request with what it got.
-fn run_service(name: String, socket: TcpListener) -> io::Result<()> {
+fn run_service(name: String, socket: TcpListener, until: Until) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let routes = Router::new().fallback(move |request: Request| answer(name.clone(), request));
-        axum::serve(tokio::net::TcpListener::from_std(socket)?, routes).await
+        let serving = axum::serve(tokio::net::TcpListener::from_std(socket)?, routes);
+        match until {
+            Until::Exit => serving.await,
+            Until::Told => serving.with_graceful_shutdown(told_to_end()?).await,
+        }
     })
 }
 
@@ -105,11 +121,15 @@ async fn answer(name: String, request: Request) -> ([(&'static str, &'static str
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
         .collect();
-    let body = serde_json::json!({
+    let mut body = serde_json::json!({
         "service": name,
         "method": request.method().as_str(),
         "path": request.uri().to_string(),
         "headers": headers,
     });
+    // a container has one of its own, by which those of one service are told apart
+    if let Ok(name) = std::env::var("HOSTNAME") {
+        body["instance"] = name.into();
+    }
     ([("content-type", "application/json")], format!("{body:#}\n"))
 }

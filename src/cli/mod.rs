@@ -8,6 +8,7 @@ mod config_print;
 mod demo;
 mod diff;
 mod drain;
+mod ending;
 mod explain;
 mod init;
 mod man;

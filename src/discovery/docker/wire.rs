@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -235,7 +236,7 @@ async fn send(place: &Place, path: &str) -> Result<Incoming, String> {
     let Place { engine, tls } = place;
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => format!("there is no engine at {engine}"),
-        io::ErrorKind::PermissionDenied => format!("the gateway may not open {engine}: permission denied"),
+        io::ErrorKind::PermissionDenied => format!("{engine} cannot be opened: permission denied{}", belonging(engine)),
         _ => format!("{engine} cannot be reached: {e}"),
     };
     let late = || failed(io::ErrorKind::TimedOut.into());
@@ -259,6 +260,15 @@ async fn send(place: &Place, path: &str) -> Result<Incoming, String> {
             speak(stream, address, engine, path).await
         }
     }
+}
+
+/// Whose a socket is that may not be opened.
+fn belonging(engine: &Engine) -> String {
+    let Engine::Unix(socket) = engine else { return String::new() };
+    std::fs::metadata(socket).map_or_else(
+        |_| ", nor the directories on the way to it".to_owned(),
+        |of| format!("; it belongs to user {} and group {}", of.uid(), of.gid()),
+    )
 }
 
 async fn connect_unix(socket: &Path) -> io::Result<UnixStream> {
