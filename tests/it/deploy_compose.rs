@@ -1,5 +1,6 @@
 //! `deploy/compose` and `deploy/swarm`: what they describe comes up in a real engine, serves, and is watched.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -41,7 +42,28 @@ impl Project<'_> {
         let mut command = self.engine.client(&program("docker-compose").unwrap());
         command.args(["--project-name", &self.name, "--file"]).arg(self.folder.join("compose/compose.yml"));
         command.args(arguments).env("LISTEN", self.here.to_string()).env("LISTEN_PROMETHEUS", self.here.to_string());
+        command.env("DOCKER_SOCKET", self.engine.socket());
         command
+    }
+
+    /// Asks for this again and again until `work` is done; every answer must be good. How many there were.
+    fn under_load(&self, path: &str, work: impl FnOnce()) -> u32 {
+        let (stop, served) = (AtomicBool::new(false), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            let done = Done(&stop);
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Acquire) {
+                        let response = Client::connect((self.here, 8080).into()).get(path);
+                        assert_eq!(response.status, 200, "{}", response.text());
+                        served.fetch_add(1, Ordering::AcqRel);
+                    }
+                });
+            }
+            work();
+            drop(done);
+        });
+        served.load(Ordering::Acquire)
     }
 }
 
@@ -86,14 +108,51 @@ fn the_composed_services_come_up_serve_and_are_watched() {
     engine.await_healthy(done(&mut project.compose(&["ps", "--quiet", "gateway"])).trim());
 
     let (web, prometheus) = (SocketAddr::from((project.here, 8080)), SocketAddr::from((project.here, 9090)));
-    let service = |path: &str| {
+    let says = |path: &str, what: &str| {
         let said: Value = serde_json::from_str(&Client::connect(web).get(path).text()).unwrap_or_default();
-        said["service"].as_str().unwrap_or_default().to_owned()
+        said[what].as_str().unwrap_or_default().to_owned()
     };
-    for wanted in ["user-1", "user-2"] {
-        eventually(PATIENCE, || (service("/v1/user/1") == wanted).then_some(()));
+    let ids = |service: &str| -> BTreeSet<String> {
+        let said = done(&mut project.compose(&["ps", "--quiet", service]));
+        said.lines().map(|id| id[..12].to_owned()).collect()
+    };
+    // containers are found by their labels, and all of them get requests
+    let expect_all_of = |service: &str, number: usize| {
+        let (all, mut seen) = (ids(service), BTreeSet::new());
+        assert_eq!(all.len(), number);
+        eventually(STACK_PATIENCE, || {
+            let instance = says(&format!("/v1/{service}/1"), "instance");
+            if all.contains(&instance) {
+                seen.insert(instance);
+            }
+            (seen == all).then_some(())
+        });
+    };
+    expect_all_of("user", 2);
+    expect_all_of("cart", 1);
+    assert_eq!((says("/v1/user/1", "service"), says("/v1/cart/1", "service")), ("user".to_owned(), "cart".to_owned()));
+
+    // more of them, other ones, fewer of them: no request fails, and nobody touches the gateway's file
+    let served = project.under_load("/v1/user/1", || {
+        done(&mut project.compose(&["up", "--detach", "--no-build", "--scale", "user=3", "user"]));
+        expect_all_of("user", 3);
+        let before = ids("user");
+        done(&mut project.compose(&["up", "--detach", "--no-build", "--force-recreate", "--scale", "user=3", "user"]));
+        assert!(ids("user").is_disjoint(&before));
+        expect_all_of("user", 3);
+        done(&mut project.compose(&["up", "--detach", "--no-build", "--scale", "user=1", "user"]));
+        expect_all_of("user", 1);
+    });
+    assert!(served > 50, "{served}");
+    // who reads the engine's socket has no network, and who has the network sees no engine
+    let agent = done(&mut project.compose(&["ps", "--quiet", "agent"])).trim().to_owned();
+    assert_eq!(engine.inspect(&agent, "{{.HostConfig.NetworkMode}} {{.HostConfig.CapDrop}}"), "none [ALL]");
+    for service in ["gateway", "user", "cart"] {
+        let container = ids(service).pop_first().unwrap();
+        let mounts = engine.inspect(&container, "{{range .Mounts}}{{.Source}} {{.Destination}} {{end}}");
+        assert!(!mounts.contains("docker.sock"), "{service}: {mounts}");
     }
-    assert_eq!(service("/v1/cart/1"), "cart");
+
     // a saved file is live
     let file = project.folder.join("compose/wharf/gateway.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -107,20 +166,19 @@ fn the_composed_services_come_up_serve_and_are_watched() {
         (!rules.is_empty()).then_some(rules)
     });
     assert!(rules.iter().all(|group| group["rules"].as_array().is_some_and(|rules| rules.len() > 5)), "{rules:?}");
-    done(&mut project.compose(&["stop", "--timeout", "1", "cart"]));
-    let health =
-        project.compose(&["exec", "-T", "gateway", "wharf", "drain", "cart_service", "cart:8000"]).output().unwrap();
-    assert!(health.status.success(), "{}", all(&health));
+    done(&mut project.compose(&["stop", "cart"]));
     eventually(STACK_PATIENCE, || {
         let alerts = asked(prometheus, "/api/v1/alerts");
         let names: Vec<&str> =
             alerts["data"]["alerts"].as_array()?.iter().filter_map(|a| a["labels"]["alertname"].as_str()).collect();
         names.contains(&"WharfUpstreamDown").then_some(())
     });
-    // told to stop, it does so in time
-    let gateway = done(&mut project.compose(&["ps", "--quiet", "gateway"])).trim().to_owned();
-    done(&mut project.compose(&["stop", "gateway"]));
-    assert_eq!(engine.inspect(&gateway, "{{.State.ExitCode}}"), "0");
+    // told to stop, each does so in time
+    for service in ["gateway", "agent", "net"] {
+        let container = done(&mut project.compose(&["ps", "--quiet", service])).trim().to_owned();
+        done(&mut project.compose(&["stop", service]));
+        assert_eq!(engine.inspect(&container, "{{.State.ExitCode}}"), "0", "{service}");
+    }
 }
 
 /// Runs this in the network of a process.
