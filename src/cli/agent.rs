@@ -1,8 +1,9 @@
 //! `wharf agent docker`: finds containers for a gateway that is to have no way to the engine.
 
 use super::ending::told_to_end;
-use super::{FAILED, Failure, USAGE};
-use crate::discovery::docker::{Engine, Network, Settings, hand_out};
+use super::engine::EngineArgs;
+use super::{FAILED, Failure};
+use crate::discovery::docker::{Network, Settings, hand_out};
 use crate::telemetry;
 use clap::Args;
 use std::path::PathBuf;
@@ -12,9 +13,8 @@ pub struct AgentArgs {
     /// The file to keep endpoints in, for a gateway with `discovery: { docker: { endpoint: file:///PATH } }`
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Where the engine answers
-    #[arg(long, value_name = "ADDRESS", default_value = "unix:///var/run/docker.sock")]
-    engine: String,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// The network on which the gateway reaches containers, or `published` for their published ports
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
@@ -22,12 +22,7 @@ pub struct AgentArgs {
 
 /// Runs until it is stopped.
 pub fn agent(args: &AgentArgs) -> Result<(), Failure> {
-    let engine = Engine::parse(&args.engine).map_err(|complaint| {
-        Failure::new(USAGE, format!("error: {}", complaint.message), complaint.hint.unwrap_or_default())
-    })?;
-    if let Engine::File(_) = engine {
-        return Err(Failure::new(USAGE, "error: an agent asks an engine, not another agent", "leave `--engine` out"));
-    }
+    let (engine, tls) = args.engine.engine()?;
     let network = match args.network.as_deref() {
         None => Network::Shared,
         Some("published") => Network::Published,
@@ -43,10 +38,10 @@ pub fn agent(args: &AgentArgs) -> Result<(), Failure> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     log::info!("endpoints of {engine} are kept in {}", args.out.display());
-    let settings = Settings { engine, tls: None, network, all: true };
+    let settings = Settings { engine, tls, network, all: true, routes: true };
     runtime.block_on(async {
-        let told =
-            told_to_end().map_err(|e| Failure::new(FAILED, format!("error: signals cannot be heard: {e}"), ""))?;
+        let told = told_to_end()
+            .map_err(|e| Failure::new(FAILED, format!("error: signals cannot be listened to: {e}"), ""))?;
         tokio::select! {
             ended = hand_out(settings, &args.out) => ended.map_err(failed),
             () = told => Ok(()),

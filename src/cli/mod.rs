@@ -9,6 +9,7 @@ mod demo;
 mod diff;
 mod drain;
 mod ending;
+mod engine;
 mod explain;
 mod init;
 mod man;

@@ -12,7 +12,7 @@ pub const STATUSES: [(&str, &str); 4] = [
 ];
 
 /// Variables of the environment and what they do.
-pub const VARIABLES: [(&str, &str); 7] = [
+pub const VARIABLES: [(&str, &str); 8] = [
     ("NO_COLOR", "If it is set to anything, nothing is coloured. A pipe is never sent colours."),
     ("STATE_DIRECTORY", "Where the last good configuration is kept; systemd sets it."),
     ("XDG_STATE_HOME", "Its directory `wharf` is the state directory where STATE_DIRECTORY is not set."),
@@ -21,6 +21,10 @@ pub const VARIABLES: [(&str, &str); 7] = [
     (
         "WATCHDOG_USEC",
         "How often systemd wants to hear that the gateway lives, with WATCHDOG_PID; systemd sets it for `WatchdogSec=`.",
+    ),
+    (
+        "DOCKER_HOST",
+        "The engine that `wharf agent docker` asks without `--engine`; with DOCKER_TLS_VERIFY set it speaks TLS to it, with the files `docker` takes from DOCKER_CERT_PATH.",
     ),
     ("any other", "Whatever a configuration names in `${NAME}` or in a secret's `{ env: NAME }`."),
 ];

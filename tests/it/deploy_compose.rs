@@ -153,6 +153,21 @@ fn the_composed_services_come_up_serve_and_are_watched() {
         assert!(!mounts.contains("docker.sock"), "{service}: {mounts}");
     }
 
+    // an agent that has no network, and is told none, finds containers on the one that they have
+    let (found, socket) = (project.folder.join("found"), engine.socket());
+    std::fs::create_dir_all(&found).unwrap();
+    let [found_at, socket] = [(&found, "/run/wharf"), (&socket, "/var/run/docker.sock:ro")]
+        .map(|(path, at)| format!("{}:{at}", path.display()));
+    let told_nothing = ["run", "--detach", "--network=none", "--user=0:0", "--volume", &found_at, "--volume", &socket];
+    let other =
+        engine.say(&[&told_nothing[..], &["wharf", "agent", "docker", "--out", "/run/wharf/found.json"]].concat());
+    let kept = eventually(PATIENCE, || {
+        let text = std::fs::read_to_string(found.join("found.json")).unwrap_or_default();
+        text.contains("_cart_1").then_some(text)
+    });
+    assert!(kept.contains("\"warnings\": []"), "{kept}");
+    engine.remove(&other);
+
     // a saved file is live
     let file = project.folder.join("compose/wharf/gateway.yaml");
     let text = std::fs::read_to_string(&file).unwrap();

@@ -32,6 +32,7 @@ mod dns_discovery;
 mod dns_servers;
 mod dns_srv;
 mod discovery_docker;
+mod docker_agent;
 mod docker_engine;
 mod draining;
 mod endings;

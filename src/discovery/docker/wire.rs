@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -128,8 +129,8 @@ impl Wire {
         let id = own_container(&mounts)?;
         let inspected: Inspected = ask(&self.place, &self.path(&format!("/containers/{id}/json"))).await.ok()?;
         let names = inspected.network_settings?.names();
-        // who shares the host's network sees what the host sees
-        (!names.contains("host")).then_some(names)
+        // who shares the host's network sees what the host sees, and who has none finds for another
+        (!names.contains("host") && !names.contains("none")).then_some(names)
     }
 
     /// Listens to what becomes of containers, and first to what became of them after `since`, in nanoseconds of the engine's clock, as far
@@ -279,7 +280,11 @@ async fn speak<S>(stream: S, host: &str, engine: &Engine, path: &str) -> Result<
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let broken = |e: hyper::Error| format!("{engine} speaks no HTTP that is understood: {e}");
+    let broken = |e: hyper::Error| match e.source() {
+        // an engine that wants a certificate says so behind the handshake
+        Some(cause) => format!("{engine} breaks off: {cause}"),
+        None => format!("{engine} speaks no HTTP that is understood: {e}"),
+    };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // it ends with the body or with the question, whichever is dropped first
     tokio::spawn(connection);

@@ -48,7 +48,7 @@ const STAND_INS: [(&str, &str, &str); 18] = [
     (
         "wharf",
         "runs",
-        "case \"$1\" in run|demo) \"$WHARF\" \"$@\" --help >/dev/null;; *) \"$WHARF\" \"$@\";; esac; s=$?\n\
+        "case \"$1\" in run|demo|agent) \"$WHARF\" \"$@\" --help >/dev/null;; *) \"$WHARF\" \"$@\";; esac; s=$?\n\
          echo \"$s wharf $*\" >>\"$CALLS\"; exit $s",
     ),
     ("target/release/wharf", "stands for the release binary", "exec wharf \"$@\""),
