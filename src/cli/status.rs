@@ -120,6 +120,9 @@ fn unfound(out: &mut String, status: &Status, paint: Paint) {
         let said = match &*state {
             "stale" => format!("is not sure since {since}, its last endpoints are kept"),
             "waiting" => "has not answered yet, there are no endpoints".to_owned(),
+            "empty" if source == "docker" => {
+                format!("says since {since} that no container with the label wharf.service={service} runs")
+            }
             "empty" => format!("says since {since} that there is no endpoint"),
             other => format!("is {other}"),
         };
@@ -193,6 +196,11 @@ fn upstreams(out: &mut String, status: &Status, paint: Paint) {
     let mut table =
         Columns::new(["UPSTREAM", "BALANCE", "WAITING", "ENDPOINT", "STATE", "IN FLIGHT", "FAILS", "WEIGHT", ""]);
     for (name, UpstreamStatus { balance, waiting, endpoints, discovery: _ }) in &status.upstreams {
+        if endpoints.is_empty() {
+            // requests may wait for one
+            let cells = [name, balance, &waiting.to_string(), "none", "", "", "", "", ""].map(str::to_owned);
+            table.row(cells, |state| state.to_owned());
+        }
         for (n, endpoint) in endpoints.iter().enumerate() {
             let first = |text: String| if n == 0 { text } else { String::new() };
             let EndpointStatus { state, in_flight, fails, weight, backup, .. } = endpoint;
@@ -337,6 +345,19 @@ app       least_conn  2        app-1:3000                  up        0          
 cart      hash        0        unix:/run/spare.sock        ejected   0          1      1       backup
 "
         );
+    }
+
+    #[test]
+    fn an_upstream_without_endpoints_is_shown_with_those_who_wait() {
+        let nobody = json!({
+            "source": "docker", "service": "shop", "state": "empty", "since": "2026-01-02T03:04:05.678Z", "endpoints": 0,
+        });
+        let upstreams = json!({"app": {"balance": "least_conn", "waiting": 7, "endpoints": [], "discovery": nobody}});
+        let shown = shown(None, &upstreams);
+        let said = "docker, which finds shop for app, says since 2026-01-02T03:04:05.678Z that no container with the \
+                    label wharf.service=shop runs\n";
+        assert!(shown.starts_with(said), "{shown}");
+        assert!(shown.ends_with("app       least_conn  7        none\n"), "{shown}");
     }
 
     #[test]
