@@ -235,6 +235,7 @@ pub(super) fn section_for(text: &str, keys: impl Iterator<Item = &'static str> +
         },
         () if (has("sni") || has("preload")) && matches!(text, "true" | "on" | "yes") => "{}".to_owned(),
         () if has("endpoints") && text.contains(':') => format!("{{ endpoints: [\"{text}\"] }}"),
+        () if has("srv") => return source_for(text, keys),
         () if has("protocols") && digits => format!("{{ address: \":{text}\" }}"),
         () if has("protocols") && text.contains(':') => format!("{{ address: \"{text}\" }}"),
         () if has("path") && text.starts_with('/') => format!("{{ path: {text} }}"),
@@ -246,6 +247,21 @@ pub(super) fn section_for(text: &str, keys: impl Iterator<Item = &'static str> +
         () if has("size") && digits => format!("{{ size: {text} }}"),
         () if has("size") && duration => format!("{{ timeout: {text} }}"),
         () => return None,
+    })
+}
+
+/// What to write where a source of endpoints is wanted and a name stands; the first and the last mark of code are the caller's.
+fn source_for(name: &str, mut sources: impl Iterator<Item = &'static str>) -> Option<String> {
+    let is_word = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    Some(match name.rsplit_once(':') {
+        Some((host, port)) if is_word(host) && port.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{{ dns: \"{name}\" }}")
+        }
+        None if name.starts_with('_') && is_word(name) => format!("{{ srv: {name} }}"),
+        None if is_word(name) && !sources.any(|source| source == name) => format!(
+            "{{ docker: {name} }}` for containers with the label `wharf.service={name}`, or `{{ dns: \"{name}:3000\" }}"
+        ),
+        _ => return None,
     })
 }
 
