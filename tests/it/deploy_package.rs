@@ -27,7 +27,7 @@ fn the_package_installs_keeps_what_was_edited_and_leaves_nothing_when_it_is_purg
         getent passwd wharf | grep -q ':/var/lib/wharf:/usr/sbin/nologin$'
         [ "$(wharf version | head -c 6)" = 'wharf ' ]
         wharf check --strict /etc/wharf/gateway.yaml
-        [ -f /usr/lib/systemd/system/wharf.service ] && [ -f /usr/lib/sysusers.d/wharf.conf ] && [ -f /etc/logrotate.d/wharf ]
+        [ -f /usr/lib/systemd/system/wharf.service ] && [ -f /usr/lib/systemd/system/wharf-agent.service ] && [ -f /usr/lib/sysusers.d/wharf.conf ] && [ -f /etc/logrotate.d/wharf ]
         # what the first line of the configuration names for editors is there
         [ -f "$(sed -n '1s/.*schema=//p' /etc/wharf/gateway.yaml)" ]
         zcat /usr/share/man/man1/wharf.1.gz | grep -q '^.SH SYNOPSIS'

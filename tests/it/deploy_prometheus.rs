@@ -109,16 +109,19 @@ impl Prometheus {
 }
 
 /// A gateway to which everything has happened that the dashboard shows.
-fn eventful() -> (Gateway, Origin) {
+fn eventful() -> (Gateway, Origin, ScriptedEngine) {
     let (authority, origin) = (Authority::new("dashboard"), Origin::named("o"));
+    let engine = ScriptedEngine::start(vec![container("o-1", origin.address())]);
     let leaf = authority.issue(&["shop.example.com"]);
     let refusing = Origin::refusing();
     let yaml = format!(
-        "listeners:\n  web: {{ address: \"HERE:21080\", limits: {{ connections: 1 }} }}\n  \
+        "{}listeners:\n  web: {{ address: \"HERE:21080\", limits: {{ connections: 1 }} }}\n  \
          secure: {{ address: \"HERE:21443\", tls: {{ certificates: [{{ cert: FOLDER/site.crt, key: FOLDER/site.key }}] }} }}\n\
          upstreams:\n  app: {{ endpoints: [\"{}\", \"{refusing}\"], active: {{ path: /, interval: 200ms, timeout: 100ms }}, balance: round_robin }}\n  \
-         gone: {{ endpoints: [\"{refusing}\", \"{}\"] }}\n\
-         routes:\n  - {{ name: all, match: {{ path: /* }}, upstream: app }}\n  - {{ name: gone, match: {{ path: /gone }}, upstream: gone }}\n",
+         gone: {{ endpoints: [\"{refusing}\", \"{}\"] }}\n  found: {{ discover: {{ docker: app }} }}\n\
+         routes:\n  - {{ name: all, match: {{ path: /* }}, upstream: app }}\n  - {{ name: gone, match: {{ path: /gone }}, upstream: gone }}\n  \
+         - {{ match: {{ path: /found }}, upstream: found }}\n",
+        engine.section(),
         origin.address(),
         Origin::refusing(),
     );
@@ -127,7 +130,7 @@ fn eventful() -> (Gateway, Origin) {
         &format!("umask 077; printf '%s' '{cert}' >site.crt; printf '%s' '{key}' >site.key; exec"),
         &yaml,
     );
-    (gateway, origin)
+    (gateway, origin, engine)
 }
 
 #[test]
@@ -135,7 +138,7 @@ fn every_question_of_the_dashboard_is_answered_by_a_prometheus_that_watches_a_ga
     if !has(&["prometheus", "openssl"]) {
         return;
     }
-    let (gateway, _origin) = eventful();
+    let (gateway, _origin, _engine) = eventful();
     let folder = scratch("dashboard");
     let prometheus = Prometheus::start(&folder, gateway.on(21900));
     let stirs = std::sync::atomic::AtomicBool::new(false);

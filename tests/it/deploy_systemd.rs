@@ -25,22 +25,27 @@ impl Drop for Machine {
 
 impl Machine {
     fn boot() -> Option<Machine> {
-        let engine = engine()?;
-        let folder = scratch("machine");
+        let machine = Machine::bare("packaged", &[])?;
         let mut build = Command::new(root().join("deploy/debian/build"));
-        done(build.arg(stripped()).arg(&folder).env("DPKG_DEB_COMPRESSOR_TYPE", "none"));
-        let machine = Machine { engine, name: own("machine"), folder };
+        done(build.arg(stripped()).arg(&machine.folder).env("DPKG_DEB_COMPRESSOR_TYPE", "none"));
+        let (installed, said) = machine.shell("dpkg --install /package/*.deb");
+        assert!(installed, "{said}");
+        Some(machine)
+    }
+
+    /// One on which nothing is installed, whose `/package` is a folder of ours.
+    fn bare(name: &str, flags: &[&str]) -> Option<Machine> {
+        let engine = engine()?;
+        let machine = Machine { engine, name: own(name), folder: scratch(name) };
         let mounted = format!("{}:/package:ro", machine.folder.display());
         let free = ["--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"];
         let own = ["--cgroupns=private", "--network=host", "--tmpfs=/run", "--tmpfs=/tmp", "--volume", &mounted];
         let run = ["run", "--detach", "--name", &machine.name];
-        engine.say(&[&run[..], &free, &own, &[engine.base(), "/lib/systemd/systemd"]].concat());
+        engine.say(&[&run[..], &free, &own, flags, &[engine.base(), "/lib/systemd/systemd"]].concat());
         eventually(PATIENCE, || {
             let state = machine.shell("systemctl is-system-running");
             state.1.contains("running").then_some(())
         });
-        let (installed, said) = machine.shell("dpkg --install /package/*.deb");
-        assert!(installed, "{said}");
         Some(machine)
     }
 
@@ -146,6 +151,62 @@ fn systemd_starts_reloads_watches_and_upgrades_the_gateway_and_no_request_fails(
     );
 }
 
+/// The scripts of the page, in their order.
+fn scripts_of_the_page() -> Vec<String> {
+    let page = std::fs::read_to_string(root().join("docs/how-to/systemd.md")).unwrap();
+    let blocks = crate::docs::page::blocks(&page);
+    blocks.into_iter().filter(|block| block.language == "sh").map(|block| block.text).collect()
+}
+
+#[test]
+fn what_is_installed_by_hand_runs_and_finds_containers_through_an_agent_without_having_the_socket() {
+    let Some(engine) = engine() else { return };
+    let socket = format!("{}:/run/docker.sock", engine.socket().display());
+    let Some(machine) = Machine::bare("by-hand", &["--volume", &socket]) else { return };
+    done(Command::new("cp").arg("-r").arg(root().join("deploy")).arg(&machine.folder));
+    std::fs::create_dir_all(machine.folder.join("target/release")).unwrap();
+    std::fs::copy(stripped(), machine.folder.join("target/release/wharf")).unwrap();
+    machine.says("printf '#!/bin/sh\nexec \"$@\"\n' >/usr/bin/sudo; chmod +x /usr/bin/sudo");
+    machine.says("getent group docker || groupadd --non-unique --gid \"$(stat -c %g /run/docker.sock)\" docker");
+    // the page, word for word
+    let scripts = scripts_of_the_page();
+    let script = |has: &str| {
+        let found: Vec<&String> = scripts.iter().filter(|script| script.contains(has)).collect();
+        assert_eq!(found.len(), 1, "scripts with {has}: {scripts:?}");
+        format!("cd /package && set -e\n{}", found[0])
+    };
+    machine.says(&script("sysusers.conf"));
+    machine.says("wharf check --strict /etc/wharf/gateway.yaml");
+    let here = own_address();
+    let document = format!(
+        "version: 1\nlisteners: {{ web: {{ address: \"{here}:8080\" }} }}\nadmin: {{ address: \"{here}:9900\" }}\n\
+         discovery: {{ docker: {{ endpoint: \"file:///run/wharf-agent/endpoints.json\" }} }}\n\
+         upstreams: {{ app: {{ discover: {{ docker: app }} }} }}\nroutes: [{{ match: {{ path: /* }}, upstream: app }}]\n"
+    );
+    machine.says(&format!("printf '%s' '{document}' >/etc/wharf/gateway.yaml"));
+    machine.says(&script("enable --now wharf\n"));
+    machine.says(&script("wharf-agent.service"));
+    machine.says(&script("enable --now wharf-agent"));
+    // a container comes, and is found
+    let (network, container) = (own("by-hand-net"), own("by-hand-app"));
+    engine.say(&["network", "create", &network]);
+    let labels = ["--label=wharf.service=app", "--label=wharf.port=8000"];
+    let run = ["run", "--detach", "--init", "--name", &container, "--network", &network];
+    engine.say(&[&run[..], &labels, &[engine.base(), "sleep", "600"]].concat());
+    eventually(PATIENCE, || machine.shell("wharf status").1.contains(&container).then_some(()));
+    // by somebody who may do nothing else; the gateway's user has no way to the socket
+    let pid = machine.says("systemctl show --property MainPID --value wharf-agent");
+    let status = machine.says(&format!("cat /proc/{pid}/status"));
+    let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).unwrap().trim().to_owned();
+    assert_ne!(field("Uid:").split('\t').next(), Some("0"));
+    assert_eq!([field("CapEff:"), field("CapBnd:")], ["0000000000000000"; 2], "{status}");
+    assert!(!machine.shell(&format!("[ /proc/{pid}/ns/net -ef /proc/1/ns/net ]")).0, "it shares the host's network");
+    assert!(!machine.shell("setpriv --reuid=wharf --regid=wharf --init-groups test -w /run/docker.sock").0);
+    engine.remove(&container);
+    machine.says("systemctl stop wharf-agent wharf");
+    engine.say(&["network", "rm", &network]);
+}
+
 /// The service manager's end of a notify socket.
 struct Manager {
     socket: UnixDatagram,
@@ -244,33 +305,38 @@ fn a_watchdog_of_another_process_hears_nothing() {
     assert_eq!(gateway.ended(), Some(0));
 }
 
+/// The text with the program where it is before it is installed.
+fn own_program(unit: &str) -> String {
+    unit.replace("=wharf ", &format!("={} ", env!("CARGO_BIN_EXE_wharf")))
+}
+
 #[test]
-fn the_unit_is_one_that_systemd_finds_nothing_wrong_with() {
+fn the_units_are_ones_that_systemd_finds_nothing_wrong_with() {
     if !has(&["systemd-analyze", "systemd-sysusers"]) {
         return;
     }
     let folder = scratch("unit");
-    let written = std::fs::read_to_string(root().join("deploy/systemd/wharf.service")).unwrap();
-    // where the program is before it is installed
-    let unit = folder.join("wharf.service");
-    std::fs::write(&unit, written.replace("=wharf ", &format!("={} ", env!("CARGO_BIN_EXE_wharf")))).unwrap();
-    let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
-    assert!(verified.status.success() && all(&verified).is_empty(), "{}", all(&verified));
-    // a unit that is not well is noticed
-    std::fs::write(&unit, written.replace("Restart=on-failure", "Restart=sometimes")).unwrap();
-    let damaged = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
-    assert!(all(&damaged).contains("sometimes"), "{}", all(&damaged));
+    for (name, most) in [("wharf.service", 2.0), ("wharf-agent.service", 0.7)] {
+        let file = root().join("deploy/systemd").join(name);
+        let written = own_program(&std::fs::read_to_string(&file).unwrap());
+        let unit = folder.join(name);
+        std::fs::write(&unit, &written).unwrap();
+        let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
+        assert!(verified.status.success() && all(&verified).is_empty(), "{}", all(&verified));
+        // a unit that is not well is noticed
+        std::fs::write(&unit, written.replace("\nRestart=", "\nRestart=sometimes-")).unwrap();
+        let damaged = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
+        assert!(all(&damaged).contains("sometimes"), "{}", all(&damaged));
 
-    let security = done(
-        Command::new("systemd-analyze")
-            .args(["security", "--offline=true", "--no-pager"])
-            .arg(root().join("deploy/systemd/wharf.service")),
-    );
-    let exposure = security.split_once("exposure level for wharf.service: ").expect("a sum").1;
-    let exposure: f32 = exposure.split_whitespace().next().unwrap().parse().unwrap();
-    assert!(exposure <= 2.0, "{security}");
+        let security =
+            done(Command::new("systemd-analyze").args(["security", "--offline=true", "--no-pager"]).arg(&file));
+        let exposure = security.split_once(&format!("exposure level for {name}: ")).expect("a sum").1;
+        let exposure: f32 = exposure.split_whitespace().next().unwrap().parse().unwrap();
+        assert!(exposure <= most, "{security}");
+    }
 
     // the user that the unit names
+    let written = std::fs::read_to_string(root().join("deploy/systemd/wharf.service")).unwrap();
     std::fs::create_dir_all(folder.join("etc")).unwrap();
     let conf = root().join("deploy/systemd/sysusers.conf");
     done(Command::new("systemd-sysusers").arg(format!("--root={}", folder.display())).arg(conf));
@@ -305,10 +371,10 @@ fn the_drop_ins_of_the_manual_are_ones_that_systemd_takes() {
     let written = std::fs::read_to_string(root().join("deploy/systemd/wharf.service")).unwrap();
     let folder = scratch("drop-ins");
     let unit = folder.join("wharf.service");
-    std::fs::write(&unit, written.replace("=wharf ", &format!("={} ", env!("CARGO_BIN_EXE_wharf")))).unwrap();
+    std::fs::write(&unit, own_program(&written)).unwrap();
     std::fs::create_dir(folder.join("wharf.service.d")).unwrap();
     let verify = |text: &str| {
-        std::fs::write(folder.join("wharf.service.d/own.conf"), text).unwrap();
+        std::fs::write(folder.join("wharf.service.d/own.conf"), own_program(text)).unwrap();
         all(&Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap())
     };
     for block in blocks {

@@ -23,7 +23,7 @@ const STAND_INS: [(&str, &str, &str); 18] = [
     ),
     ("systemctl", "needs systemd and a unit", "exit 0"),
     ("journalctl", "needs systemd and a unit", "exit 0"),
-    ("systemd-sysusers", "makes users of this machine; deploy_systemd.rs runs it", "[ -f \"$1\" ]"),
+    ("systemd-sysusers", "makes users of this machine; deploy_systemd.rs runs it", "[ -f \"root/etc/sysusers.d/$1\" ]"),
     ("sysctl", "changes this machine", "exit 0"),
     ("apt", "installs; deploy_package.rs does", "exit 0"),
     (
