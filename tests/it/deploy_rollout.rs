@@ -42,7 +42,7 @@ impl Stage {
         let [blue, green] = self.slots.map(|slot| slot.to_string());
         let check = "exec 3<>/dev/tcp/{host}/{port}";
         let mut rollout = self.engine.client(&root().join("deploy/rollout"));
-        rollout.args(["--wharf", &format!("sh {}", script.display()), "--stop", "2"]).args(options);
+        rollout.args(["--wharf", &format!("sh {}", script.display()), "--stop", "2", "--watch", "1"]).args(options);
         rollout.args(["app", &self.name, &blue, &green, "--", "--network=host", "--init", "--entrypoint=bash"]);
         rollout.args(["--health-cmd", &format!("bash -c '{check}'"), "--health-interval=1s", "--health-retries=60"]);
         rollout.args([self.engine.image(), "-c", &app, "{endpoint}"]).output().unwrap()
@@ -121,6 +121,12 @@ fn a_container_that_never_becomes_healthy_is_taken_away_and_the_old_one_serves_o
         );
         assert_eq!((stage.running(), stage.version()), (vec!["blue".to_owned()], "v1".to_owned()));
     }
+    // nor one that ends when it has just been found healthy
+    let short = stage.roll(&["--watch", "20"], "v2", "(sleep 4; echo no memory; kill -9 $$) &");
+    let said = all(&short);
+    assert_eq!(short.status.code(), Some(1), "{said}");
+    assert!(said.contains("gets requests") && said.contains("no memory") && said.contains("nothing else"), "{said}");
+    assert_eq!((stage.running(), stage.version()), (vec!["blue".to_owned()], "v1".to_owned()));
     // its mended successor comes in the same way
     assert!(stage.roll(&[], "v3", "").status.success());
     assert_eq!((stage.running(), stage.version()), (vec!["green".to_owned()], "v3".to_owned()));
@@ -156,6 +162,24 @@ fn a_gateway_that_cannot_be_asked_stops_the_rollout_before_it_begins() {
     let said = rollout.args(["--wharf", &nobody, "app", &stage.name, &blue, &green, "--", "wharf"]).output().unwrap();
     assert!(!said.status.success(), "{}", all(&said));
     assert!(stage.running().is_empty());
+}
+
+#[test]
+fn an_endpoint_that_the_gateway_does_not_know_or_an_image_that_is_not_there_stops_the_rollout_before_it_begins() {
+    let Some(mut stage) = Stage::set("typo") else { return };
+    assert!(stage.roll(&[], "v1", "").status.success());
+    let blue = std::mem::replace(&mut stage.slots[0], (own_address(), 3001).into());
+    let said = all(&stage.roll(&[], "v2", ""));
+    assert!(said.contains("the gateway knows no endpoint") && said.contains(":3001"), "{said}");
+    assert_eq!((stage.running(), stage.version()), (vec!["blue".to_owned()], "v1".to_owned()));
+    stage.slots[0] = blue;
+    let script = stage.gateway.folder().join("asks");
+    let [blue, green] = stage.slots.map(|slot| slot.to_string());
+    let mut rollout = stage.engine.client(&root().join("deploy/rollout"));
+    rollout.args(["--wharf", &format!("sh {}", script.display()), "app", &stage.name, &blue, &green, "--"]);
+    let said = all(&rollout.args(["--network=none", "--pull=never", "wharf:of-tomorrow"]).output().unwrap());
+    assert!(said.contains("could not be started; nothing else has changed"), "{said}");
+    assert_eq!((stage.running(), stage.version()), (vec!["blue".to_owned()], "v1".to_owned()));
 }
 
 #[test]
