@@ -121,7 +121,7 @@ fn unfound(out: &mut String, status: &Status, paint: Paint) {
             "stale" => format!("is not sure since {since}, its last endpoints are kept"),
             "waiting" => "has not answered yet, there are no endpoints".to_owned(),
             "empty" if source == "docker" => {
-                format!("says since {since} that no container with the label wharf.service={service} runs")
+                format!("says since {since} that no container with the label wharf.service={service} is an endpoint")
             }
             "empty" => format!("says since {since} that there is no endpoint"),
             other => format!("is {other}"),
@@ -355,7 +355,7 @@ cart      hash        0        unix:/run/spare.sock        ejected   0          
         let upstreams = json!({"app": {"balance": "least_conn", "waiting": 7, "endpoints": [], "discovery": nobody}});
         let shown = shown(None, &upstreams);
         let said = "docker, which finds shop for app, says since 2026-01-02T03:04:05.678Z that no container with the \
-                    label wharf.service=shop runs\n";
+                    label wharf.service=shop is an endpoint\n";
         assert!(shown.starts_with(said), "{shown}");
         assert!(shown.ends_with("app       least_conn  7        none\n"), "{shown}");
     }
