@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::docker::{Engine, SHELL_IMAGE};
 use crate::harness::*;
 
 const ROUTES: &str = "discovery: { docker: { endpoint: \"ENGINE\", routes: {} } }\n";
@@ -193,4 +194,46 @@ fn an_agent_hands_over_what_is_asked_for() {
     let file = format!("discovery: {{ docker: {{ endpoint: \"file://{}\", routes: {{}} }} }}\n", out.display());
     let gateway = Gateway::start(&file);
     expect(&gateway, "shop.test", "/", "a");
+}
+
+/// A container with these labels and flags that answers every request with its name.
+fn brings(engine: &Engine, name: &str, flags: &[&str]) {
+    let serve = "mkdir /www; hostname >/www/index.html; trap 'exit 0' TERM; httpd -f -p 3000 -h /www & wait";
+    let mut arguments =
+        vec!["run", "--detach", "--name", name, "--hostname", name, "--network", "shop", "--expose", "3000"];
+    arguments.extend(flags);
+    arguments.extend([SHELL_IMAGE, "/bin/sh", "-c", serve]);
+    engine.say(&arguments).unwrap();
+}
+
+#[test]
+fn a_container_of_a_real_engine_brings_its_route_and_keeps_it_while_it_is_started_again() {
+    let lacks = Engine::lacks();
+    if !skip_unless(lacks.is_none(), &lacks.unwrap_or_default()) {
+        return;
+    }
+    let engine = Engine::start(0, &[]).unwrap();
+    engine.say(&["network", "create", "shop"]).unwrap();
+    let yaml =
+        format!("discovery: {{ docker: {{ endpoint: \"unix://{}\", routes: {{}} }} }}\n", engine.socket().display());
+    let gateway = Gateway::start(&yaml);
+    assert_eq!(answer(&gateway, "blog.test", "/"), "404");
+    brings(&engine, "blog", &["--label", "wharf.enable=true", "--label", "wharf.host=blog.test"]);
+    expect(&gateway, "blog.test", "/", "blog\n");
+    // as Compose labels what it makes: two containers of one service
+    let of_shop =
+        ["com.docker.compose.project=site", "com.docker.compose.service=shop", "wharf.enable=true", "wharf.path=/*"];
+    let flags: Vec<&str> = of_shop.iter().flat_map(|label| ["--label", label]).collect();
+    brings(&engine, "site-shop-1", &flags);
+    brings(&engine, "site-shop-2", &flags);
+    expect(&gateway, "any.test", "/", "site-shop-1\n");
+    expect(&gateway, "any.test", "/", "site-shop-2\n");
+    let upstreams = gateway.shows("/api/v1/upstreams");
+    let names: Vec<&str> = upstreams.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["docker:blog", "docker:site-shop"]);
+    // stopped, it is not there for now; started again, it is
+    engine.say(&["stop", "blog"]).unwrap();
+    expect(&gateway, "blog.test", "/", "503");
+    engine.say(&["start", "blog"]).unwrap();
+    expect(&gateway, "blog.test", "/", "blog\n");
 }
