@@ -80,7 +80,8 @@ fn the_reference_of_metrics_is_true() {
     let mut text = page(
         "Metrics",
         "Served in Prometheus' text format at `/metrics` of the admin address. Label values come from the configuration \
-         only: a request without a route counts under `route=\"_none\"`, a method that is none of the well-known ones \
+         only, and, where containers may [ask for routes](../how-to/containers-by-label.md#routes-from-labels), of 1,000 \
+         of these at most: a request without a route counts under `route=\"_none\"`, a method that is none of the well-known ones \
          under `method=\"_OTHER\"`. A route, listener, upstream or endpoint that is removed takes its series along. A \
          route that has seen no request has none yet.",
     );
