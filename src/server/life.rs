@@ -22,6 +22,8 @@ use tokio::time::{sleep, timeout};
 const LOOK: Duration = Duration::from_millis(10);
 /// How long workers may take to cut what is left.
 const CUT: Duration = Duration::from_millis(900);
+/// How long a stop waits for a reload that opens and closes listeners; one that takes longer waits for something else, and is given up then.
+const RELOADED: Duration = Duration::from_secs(1);
 /// How long connections between two requests may still bring one when the gateway stops: such a request is served, and its connection told
 /// to close.
 pub const GRACE: Duration = Duration::from_millis(100);
@@ -183,6 +185,10 @@ impl Life {
         if !readiness_delay.is_zero() {
             log::info!("not ready any more; listeners close in {readiness_delay:?}");
             sleep(readiness_delay).await;
+        }
+        // a reload that did not see the stop is about to open and close listeners too; an upgrade keeps it from that
+        if heir.is_none() {
+            let _ = timeout(RELOADED, gateway.changes.lock()).await;
         }
         log::info!("draining for at most {shutdown_timeout:?}");
         gateway.listeners.close();

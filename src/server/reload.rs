@@ -161,9 +161,7 @@ fn attempt(gateway: &Gateway, why: Why, content: &mut Content) -> (Result<Outcom
 fn reload(gateway: &Gateway, why: Why, content: &mut Content) -> Result<(Outcome, Vec<config::Source>), Refusal> {
     // an upgrade hands over what is served now: it is waited for
     let _alone = gateway.changes.blocking_lock();
-    if gateway.stopping.load(Ordering::Acquire) {
-        return Err(Refusal::new("error: the gateway is about to stop"));
-    }
+    check_stays(gateway)?;
     let mut loaded = read(gateway, content)?;
     let secrets = std::mem::take(&mut loaded.secrets);
     // the table stays: it shall not stand scattered among what reading left
@@ -178,6 +176,8 @@ fn reload(gateway: &Gateway, why: Why, content: &mut Content) -> Result<(Outcome
     let orders = gateway.orders.prepare(&table, &loaded.document, &secrets).map_err(|e| failed(&e))?;
     let changes = Changes::between(&before, &table);
     resolve_names(&table, gateway.parts.now()).map_err(|e| failed(&e))?;
+    // which may have taken a while
+    check_stays(gateway)?;
     // from here on nothing fails
     gateway.access.switch(log);
     let generation = put(gateway, table, sockets, &loaded);
@@ -259,6 +259,14 @@ fn read_steadily(gateway: &Gateway) -> Result<Loaded, Report> {
         }
         readings += 1;
         std::thread::sleep(UNSTEADY);
+    }
+}
+
+/// A gateway that stops opens nothing any more.
+fn check_stays(gateway: &Gateway) -> Result<(), Refusal> {
+    match gateway.stopping.load(Ordering::Acquire) {
+        true => Err(Refusal::new("error: the gateway is about to stop")),
+        false => Ok(()),
     }
 }
 

@@ -197,6 +197,32 @@ fn an_interrupt_while_it_stops_ends_it_at_once() {
 }
 
 #[test]
+fn a_reload_that_is_under_way_when_the_gateway_stops_opens_nothing() {
+    let Some(server) = NameServer::start() else { return };
+    server.say_only("silent.test", &Reply::Silence);
+    let gate = Gate::shut();
+    let origin = Origin::held("o", &gate);
+    let mut gateway = server.gateway(&pool([origin.address()], ""));
+    let mut client = gateway.connect();
+    client.send(GET);
+    origin.expect_requests(1);
+    // it waits for the new name
+    gateway.rewrite(&format!(
+        "listeners: {{ web: {{ address: \"HERE:21080\" }}, more: {{ address: \"HERE:21081\" }} }}\n{}",
+        pool([origin.address().to_string(), "silent.test:1".to_owned()], "")
+    ));
+    gateway.hup();
+    eventually(PATIENCE, || (server.asked("silent.test") > 0).then_some(()));
+    gateway.terminate();
+    gateway.expect_said("error: the gateway is about to stop");
+    drains(&gateway);
+    assert!(std::net::TcpStream::connect(gateway.on(21081)).is_err(), "it listens while it stops");
+    gate.open();
+    assert_eq!(client.response().text(), "o");
+    assert_eq!(gateway.ended(), Some(0));
+}
+
+#[test]
 fn those_who_wait_to_be_accepted_at_a_unix_socket_are_served_too() {
     use std::io::{Read, Write};
     let mut gateway = Gateway::start(
