@@ -228,12 +228,12 @@ fn a_name_server_that_is_silent_delays_neither_requests_nor_a_reload_for_long() 
     gateway.expect_said(
         "the name of endpoint silent.test:21000 does not resolve, it is down: no name server answers in time",
     );
-    let mut served = 0;
-    while server.asked("silent.test") < 6 {
+    let (mut served, asked) = (0, server.asked("silent.test"));
+    while server.asked("silent.test") < asked + 4 {
         assert_eq!((gateway.get("/").text(), gateway.get("/dark").status), ("o".to_owned(), 503));
         served += 1;
     }
-    assert!(served > 30, "requests waited for the name server: {served} while it was asked six times");
+    assert!(served > 20, "requests waited for the name server: {served} while it was asked four times");
     // a name that is known to be in the dark delays no reload, a new one only a little
     let since = Instant::now();
     gateway.reload(&format!("threads: auto\n{}", with("silent.test")));
@@ -354,6 +354,11 @@ fn many_names_are_all_known_at_the_start() {
     let origin = Origin::named("o");
     let names: Vec<String> = (0..150).map(|n| format!("n{n}.test")).collect();
     names.iter().for_each(|name| server.at(name, &[ip(&origin)], 60));
+    let start = Instant::now();
     let gateway = server.gateway(&pool(names.iter().map(|name| format!("{name}:{PORT}")), ""));
-    assert_eq!(gateway.metric("upstream_endpoint_up"), 150.0, "{}", gateway.stderr());
+    // a start waits for names for four seconds: one that took longer says nothing, but that they come
+    match start.elapsed() < Duration::from_secs(4) {
+        true => assert_eq!(gateway.metric("upstream_endpoint_up"), 150.0, "{}", gateway.stderr()),
+        false => gateway.expect_metric("upstream_endpoint_up", 150.0),
+    }
 }
