@@ -202,7 +202,7 @@ fn a_reload_that_is_under_way_when_the_gateway_stops_opens_nothing() {
     server.say_only("silent.test", &Reply::Silence);
     let gate = Gate::shut();
     let origin = Origin::held("o", &gate);
-    let mut gateway = server.gateway(&pool([origin.address()], ""));
+    let mut gateway = server.gateway(&format!("shutdown_timeout: 60s\n{}", pool([origin.address()], "")));
     let mut client = gateway.connect();
     client.send(GET);
     origin.expect_requests(1);
@@ -211,12 +211,12 @@ fn a_reload_that_is_under_way_when_the_gateway_stops_opens_nothing() {
         "listeners: {{ web: {{ address: \"HERE:21080\" }}, more: {{ address: \"HERE:21081\" }} }}\n{}",
         pool([origin.address().to_string(), "silent.test:1".to_owned()], "")
     ));
-    gateway.hup();
     eventually(PATIENCE, || (server.asked("silent.test") > 0).then_some(()));
     gateway.terminate();
     gateway.expect_said("error: the gateway is about to stop");
     drains(&gateway);
     assert!(std::net::TcpStream::connect(gateway.on(21081)).is_err(), "it listens while it stops");
+    assert!(!gateway.stderr().contains("reloaded"), "{}", gateway.stderr());
     gate.open();
     assert_eq!(client.response().text(), "o");
     assert_eq!(gateway.ended(), Some(0));
