@@ -90,6 +90,11 @@ impl Patience {
         matches!(phase, Phase::New | Phase::Idle).then_some(since)
     }
 
+    /// Its first head has not come yet.
+    pub fn is_new(&self) -> bool {
+        self.doing().phase == Phase::New
+    }
+
     /// Asks it to make room for another one. A request that comes at this very moment is still answered.
     pub fn end(&self) {
         self.turn_to(Phase::Unwanted);

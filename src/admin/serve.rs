@@ -25,6 +25,9 @@ const CONNECTIONS_MAX: usize = 256;
 const HEAD_MAX: usize = 64 << 10;
 /// How long accepting rests when it failed, as when there is no descriptor left.
 const REST: Duration = Duration::from_millis(100);
+/// How long a process that leaves waits for the first request of a connection, and how often it looks.
+const FIRST: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Serves the admin address on a socket that is bound and listens, until `left`; then finishes what has begun.
 pub async fn serve(socket: OwnedFd, view: Arc<dyn View>, left: impl Future<Output = ()> + Send) -> io::Result<()> {
@@ -35,6 +38,8 @@ pub async fn serve(socket: OwnedFd, view: Arc<dyn View>, left: impl Future<Outpu
     let mut left = pin!(left);
     loop {
         let accepted = tokio::select! {
+            // first: who comes now is for the process that has taken over
+            biased;
             () = &mut left => break,
             accepted = listener.accept() => accepted,
         };
@@ -68,7 +73,7 @@ pub async fn serve(socket: OwnedFd, view: Arc<dyn View>, left: impl Future<Outpu
     Ok(())
 }
 
-/// Answers the requests of one connection; the one at hand alone once the other end of `leaving` is gone.
+/// Answers the requests of one connection; the one at hand alone, or the first, once the other end of `leaving` is gone.
 async fn converse(stream: Box<dyn Stream>, router: Router, patience: &Arc<Patience>, mut leaving: watch::Receiver<()>) {
     let service = service_fn(|request: Request<Incoming>| {
         let answering = patience.begin();
@@ -81,7 +86,17 @@ async fn converse(stream: Box<dyn Stream>, router: Router, patience: &Arc<Patien
     // whoever went away, or spoke no HTTP, has been told as far as can be
     tokio::select! {
         _ = &mut connection => return,
-        _ = leaving.changed() => connection.as_mut().graceful_shutdown(),
+        _ = leaving.changed() => {}
+    }
+    // it was accepted a moment ago, perhaps, and its request is on the way
+    let begun = async {
+        while patience.is_new() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        _ = &mut connection => return,
+        _ = tokio::time::timeout(FIRST, begun) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
@@ -131,5 +146,28 @@ impl Listener {
             Listener::Tcp(listener) => Box::new(listener.accept().await?.0),
             Listener::Unix(listener) => Box::new(listener.accept().await?.0),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_request_that_is_on_its_way_is_answered_by_a_process_that_leaves() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let (leave, leaving) = watch::channel(());
+        let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let patience = Patience::new();
+        let served = tokio::spawn(async move { converse(Box::new(near), router, &patience, leaving).await });
+        tokio::time::sleep(LOOK).await;
+        drop(leave);
+        tokio::time::sleep(FIRST / 2).await;
+        far.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        far.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("here"), "{answer}");
+        served.await.unwrap();
     }
 }
