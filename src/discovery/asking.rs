@@ -104,8 +104,9 @@ impl Lately {
             }
             Err(why) => {
                 board.hear(News::Failed { source, service: Some(sought.service.clone()), why: why.clone() });
-                // it is the source that is down when there is no name for which it is not
-                if self.of(source).all(|(_, said)| said.failed) {
+                // it is the source that is down when there is no name for which it is not, nor one that waits for its first answer
+                let serves = |other: &Sought| self.0.get(other).is_none_or(|said| !said.failed);
+                if !board.sought().borrow().iter().any(|other| other.source == source && serves(other)) {
                     board.hear(News::Failed { source, service: None, why });
                 }
             }
@@ -149,6 +150,9 @@ mod tests {
         let (board, mut lately) = (Board::default(), Lately::default());
         let [a, b] = ["a:80", "b:80"].map(sought);
         board.seek(&BTreeSet::from([a.clone(), b.clone()]));
+        // the first that fails is not all of them
+        lately.tell(&board, &a, Err("no such name".into()));
+        assert!(board.sources().is_empty());
         lately.tell(&board, &a, seen(None));
         lately.tell(&board, &b, seen(None));
         board.turn();
@@ -161,6 +165,7 @@ mod tests {
         // a name that nobody seeks any more does not speak for the source
         lately.tell(&board, &a, seen(None));
         assert!(board.sources()[0].up);
+        board.retain(&BTreeSet::from([b.clone()]));
         lately.forget(&a);
         lately.tell(&board, &b, Err("no answer".into()));
         assert!(!board.sources()[0].up);
