@@ -28,7 +28,7 @@ section! { "`docker` of `discovery`",
     pub struct DockerConfig {
         /// Where the engine answers: `unix:///path`, or `tcp://host:port`. Whoever can write to its socket is as good as root on that host: give
         /// the gateway one that can only be read from, or none: `file:///path` is the file in which `wharf agent docker --out` keeps what it
-        /// finds ([the how-to](../how-to/containers-by-label.md)). `network` is the agent's then.
+        /// finds ([the how-to](../how-to/containers-by-label.md)). `network` is the agent's then, and an error here.
         "endpoint" => endpoint: Spanned<Engine>, default(ENGINE, "unix:///var/run/docker.sock");
         /// The network on which containers are reached, by its name as `docker network ls` has it, or `published`: by their published ports, for
         /// a gateway outside Docker that cannot reach container networks. Left out: the network that the gateway shares with the container,
@@ -61,7 +61,7 @@ section! { "`routes` of `docker`",
     later []
 }
 
-/// TLS has no meaning on a Unix socket.
+/// TLS has no meaning on a Unix socket, and a network none in a file.
 fn wire(docker: &DockerConfig, fields: &Fields<'_, '_>) {
     if let (Some(at), Engine::Unix(_) | Engine::File(_)) = (fields.place("tls"), &docker.endpoint.value) {
         let mut diagnostic = Diagnostic::error(at, "`tls` has an effect on TCP alone");
@@ -69,6 +69,16 @@ fn wire(docker: &DockerConfig, fields: &Fields<'_, '_>) {
             diagnostic = diagnostic.other(endpoint, "nobody else is on the way to it");
         }
         fields.reading.tell(diagnostic.hint("leave it out, or write `endpoint: tcp://host:2376`"));
+    }
+    if let (Some(at), Some(endpoint), Engine::File(_)) =
+        (fields.place("network"), fields.place("endpoint"), &docker.endpoint.value)
+    {
+        let diagnostic = Diagnostic::error(at, "`network` has no effect on what an agent has found");
+        fields.reading.tell(
+            diagnostic
+                .other(endpoint, "the agent has chosen the addresses")
+                .hint("leave it out, and give it to the agent: `wharf agent docker --network NAME`"),
+        );
     }
 }
 
