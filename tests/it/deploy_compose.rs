@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -16,6 +17,12 @@ use crate::harness::*;
 
 /// How long a whole stack may take to come up, or Prometheus to notice.
 const STACK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A node that leaves its swarm takes all containers out of the networks that Compose makes: one of the two at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What Prometheus answers to a question of its API, `Null` while it does not.
 fn asked(address: SocketAddr, path: &str) -> Value {
@@ -81,6 +88,7 @@ fn the_composed_services_come_up_serve_and_are_watched() {
     }
     let Some(engine) = engine() else { return };
     engine.image();
+    let _alone = alone();
     let folder = scratch("compose");
     done(Command::new("cp").arg("-r").arg(root().join("deploy/.")).arg(&folder));
     // Prometheus as its own image has it, of Debian's program
@@ -221,6 +229,7 @@ impl Drop for Swarm<'_> {
 fn tasks_of_the_swarm_are_replaced_and_no_request_fails() {
     let Some(engine) = engine() else { return };
     engine.image();
+    let _alone = alone();
     // names and ports that no other engine's swarm has
     let here = own_address().to_string();
     let number = std::process::id() % 5000;
