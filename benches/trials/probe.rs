@@ -100,7 +100,8 @@ fn head(bytes: &[u8]) -> io::Result<Option<(u16, Option<usize>, usize)>> {
 
 /// One answer on a connection of its own.
 pub fn get(address: SocketAddr, target: &str) -> io::Result<Reply> {
-    Probe::connect(address)?.get(target)
+    let asked = Probe::connect(address).and_then(|mut probe| probe.get(target));
+    asked.map_err(|error| io::Error::new(error.kind(), format!("{target} at {address}: {error}")))
 }
 
 /// Asks on connections of its own until the body is this one; how long that took, or `None` when it never was.

@@ -43,6 +43,11 @@ impl Book {
         }
     }
 
+    /// Who lives is to be served, whatever was done before: an engine that starts has started again what it was told to.
+    pub fn all_fit(&self) {
+        self.lock().values_mut().for_each(|entry| entry.unfit = false);
+    }
+
     pub fn entries(&self) -> BTreeMap<String, Entry> {
         self.lock().clone()
     }

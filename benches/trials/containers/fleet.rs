@@ -1,6 +1,6 @@
 //! The containers of a trial, to which everything happens that happens to containers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,8 +19,8 @@ use crate::process;
 const HANDS: u32 = 6;
 const TURN: Duration = Duration::from_secs(2);
 
-/// Every third container is started again by the engine when it dies, every tenth has a health check.
-const RESTARTED: usize = 3;
+/// Every fourth container is started again by the engine when it dies, every tenth has a health check. So each service has some of both.
+const RESTARTED: usize = 4;
 const CHECKED: usize = 10;
 
 /// How long one is paused, in milliseconds.
@@ -78,7 +78,7 @@ impl<'b> Fleet<'b> {
             let run = ["run", "--detach", "--name", name, "--network", "shop", "--label", "wharf.service=s0"];
             fleet.engine().say(&[&run[..], &["--label", label, SHELL_IMAGE, "/bin/sleep", "100000"]].concat())?;
         }
-        fleet.bring_all_up()?;
+        fleet.bring_all_up(&fleet.engine())?;
         Ok(fleet)
     }
 
@@ -100,10 +100,12 @@ impl<'b> Fleet<'b> {
                     std::thread::sleep(TURN * hand / HANDS);
                     while !stop.load(Ordering::Acquire) {
                         let start = Instant::now();
-                        let slot = &self.slots[fastrand::usize(..self.slots.len())];
-                        if let Ok(mut slot) = slot.try_lock() {
-                            self.turn(&mut slot);
+                        // while the engine is away nothing can be done, and no container is anybody's
+                        let engine = self.engine();
+                        if let Ok(mut slot) = self.slots[fastrand::usize(..self.slots.len())].try_lock() {
+                            self.turn(&engine, &mut slot);
                         }
+                        drop(engine);
                         std::thread::sleep(TURN.saturating_sub(start.elapsed()));
                     }
                 });
@@ -112,17 +114,16 @@ impl<'b> Fleet<'b> {
     }
 
     /// Has all of them run.
-    pub fn bring_all_up(&self) -> io::Result<()> {
+    pub fn bring_all_up(&self, engine: &Engine) -> io::Result<()> {
         let next = AtomicU64::new(0);
-        let engine = self.engine();
         let up = || {
             while let Some(slot) = self.slots.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
                 let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-                self.look(&engine, &mut slot)?;
+                self.look(engine, &mut slot)?;
                 match slot.state {
                     State::Running => {}
-                    State::Stopped => self.start_one(&engine, &mut slot)?,
-                    State::Absent => self.create(&engine, &mut slot)?,
+                    State::Stopped => self.start_one(engine, &mut slot)?,
+                    State::Absent => self.create(engine, &mut slot)?,
                 }
             }
             Ok(())
@@ -140,14 +141,13 @@ impl<'b> Fleet<'b> {
         format!("{}; {} refused by the engine", words.join(", "), self.refused.load(Ordering::Relaxed))
     }
 
-    fn engine(&self) -> RwLockReadGuard<'_, Engine> {
+    /// The engine, which stays as long as somebody has this.
+    pub fn engine(&self) -> RwLockReadGuard<'_, Engine> {
         self.engine.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something to one. What the engine refuses, since it was just doing something itself, is done to another another time.
-    fn turn(&self, slot: &mut Slot) {
-        // while the engine is away nothing can be done, nor begun
-        let engine = self.engine();
+    fn turn(&self, engine: &Engine, slot: &mut Slot) {
         let what = match slot.state {
             State::Absent => "created",
             State::Stopped if fastrand::u8(..4) == 0 => "removed",
@@ -158,21 +158,21 @@ impl<'b> Fleet<'b> {
             }
         };
         let result = match what {
-            "created" => self.create(&engine, slot),
-            "started" => self.start_one(&engine, slot),
-            "stopped" => self.end(&engine, slot, &["stop", "--time", "1"], State::Stopped),
-            "killed" => self.end(&engine, slot, &["kill"], State::Stopped),
-            "removed" => self.end(&engine, slot, &["rm", "--force"], State::Absent),
-            "died" => self.die(&engine, slot),
-            "paused" => self.pause(&engine, slot),
-            "restarted" => self.restart(&engine, slot),
-            _ => self.rename(&engine, slot),
+            "created" => self.create(engine, slot),
+            "started" => self.start_one(engine, slot),
+            "stopped" => self.end(engine, slot, &["stop", "--time", "1"], State::Stopped),
+            "killed" => self.end(engine, slot, &["kill"], State::Stopped),
+            "removed" => self.end(engine, slot, &["rm", "--force"], State::Absent),
+            "died" => self.die(engine, slot),
+            "paused" => self.pause(engine, slot),
+            "restarted" => self.restart(engine, slot),
+            _ => self.rename(engine, slot),
         };
         match result {
             Ok(()) => *self.done.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1,
             Err(_) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                let _ = self.look(&engine, slot);
+                let _ = self.look(engine, slot);
             }
         }
     }
@@ -183,7 +183,10 @@ impl<'b> Fleet<'b> {
         let state = engine.say(&["ps", "--all", "--filter", &filter, "--format", "{{.State}}"])?;
         slot.state = match &*state {
             "" => State::Absent,
-            "running" | "restarting" => State::Running,
+            "running" | "restarting" => {
+                self.book.fit(&slot.first_name, &slot.name);
+                State::Running
+            }
             "paused" => {
                 self.book.fit(&slot.first_name, &slot.name);
                 engine.say(&["unpause", &slot.name])?;
@@ -268,24 +271,6 @@ impl<'b> Fleet<'b> {
         engine.say(&["rename", &slot.name, &name])?;
         slot.name = name;
         self.book.fit(&slot.first_name, &slot.name);
-        Ok(())
-    }
-
-    /// What an engine that was away knows of them: it may have ended some, and started some again.
-    pub fn look_again(&self) -> io::Result<()> {
-        let all = self.engine().say(&["ps", "--all", "--format", "{{.Names}} {{.State}}"])?;
-        let all: HashMap<&str, &str> = all.lines().filter_map(|line| line.split_once(' ')).collect();
-        for slot in &self.slots {
-            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.state = match all.get(&*slot.name).copied() {
-                Some("running" | "restarting") => State::Running,
-                Some(_) => State::Stopped,
-                None => State::Absent,
-            };
-            if slot.state == State::Running {
-                self.book.fit(&slot.first_name, &slot.name);
-            }
-        }
         Ok(())
     }
 }

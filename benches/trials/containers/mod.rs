@@ -25,7 +25,7 @@ use crate::tally::{Failure, Tally};
 use crate::verdict::Verdict;
 use book::{Book, Way};
 use fleet::Fleet;
-use watch::{LATE, Seen, Served};
+use watch::{LATE, Seen, Series, Served};
 
 /// Containers belong to one of so many services.
 const SERVICES: usize = 3;
@@ -49,8 +49,8 @@ const ENGINE_DOWN: Duration = Duration::from_secs(3);
 /// How long it may take until all containers that run are served.
 const ALL_UP_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Series beyond those before: statuses that were not seen until then.
-const SLACK_SERIES: usize = 16;
+/// Series of a service beyond those before: the ways to fail that were not seen until then.
+const WAYS_TO_FAIL: usize = 12;
 
 /// Numbers of one load before those of the next begin.
 const FURTHER: u64 = 1_000_000_000;
@@ -153,10 +153,10 @@ impl Run<'_> {
         let start = Instant::now();
         let warm = self.phase(time.mul_f64(WARM_SHARE), false)?;
         let before = Rest::come_to(gateway, self.place)?;
-        let series_before = watch::series(self.place.admin())?;
+        let series_before = Series::count(self.place.admin())?.all;
         let whole = self.phase(time.mul_f64(1.0 - WARM_SHARE), true)?;
         let after = Rest::come_to(gateway, self.place)?;
-        let series_after = watch::series(self.place.admin())?;
+        let series_after = Series::count(self.place.admin())?.all;
         let tallies = warm.0.into_iter().chain(whole.0).collect();
         let strayed = (warm.1.0 + whole.1.0, warm.1.1 + whole.1.1);
         let (series, took, gone) = ((series_before, series_after), start.elapsed(), std::mem::take(&mut self.gone));
@@ -177,7 +177,7 @@ impl Run<'_> {
             let churned = churning.join().map_err(|_| io::Error::other("the churn panicked"));
             done.and(churned)
         })?;
-        fleet.bring_all_up()?;
+        fleet.bring_all_up(&fleet.engine())?;
         all_served(self.place, self.count)?;
         loads.into_iter().try_for_each(|load| load.finish().map(drop))?;
         let strayed = strayed(&tallies);
@@ -211,25 +211,31 @@ impl Run<'_> {
             self.while_gone(tallies, while_gone, |run| {
                 run.door.shut();
                 std::thread::sleep(SOCKET_GONE.min(time / 5));
-                run.door.open()
+                run.door.open()?;
+                run.fleet.book.way_is(Way::OpenSince(Instant::now()));
+                Ok(())
             })?;
             wait_until(ENGINE_DIES);
             // from when nobody does anything to containers any more
             let fleet = self.fleet;
             let mut engine = fleet.engine.write().unwrap_or_else(PoisonError::into_inner);
-            self.while_gone(tallies, while_gone, |_| {
+            self.while_gone(tallies, while_gone, |run| {
                 engine.kill()?;
                 std::thread::sleep(ENGINE_DOWN);
-                engine.start_again()
+                fleet.book.all_fit();
+                engine.start_again()?;
+                run.fleet.book.way_is(Way::OpenSince(Instant::now()));
+                // it has ended most of them
+                fleet.bring_all_up(&engine)?;
+                all_served(run.place, run.count)
             })?;
             drop(engine);
-            fleet.look_again()?;
         }
         wait_until(1.0);
         Ok(())
     }
 
-    /// Does something while which the engine cannot be asked.
+    /// Does something while which the engine cannot be asked, until it is asked again.
     fn while_gone(
         &mut self,
         tallies: &[std::sync::Arc<Tally>],
@@ -240,7 +246,6 @@ impl Run<'_> {
         let start = Instant::now();
         self.fleet.book.way_is(Way::GoneSince(start));
         work(self)?;
-        self.fleet.book.way_is(Way::OpenSince(Instant::now()));
         std::thread::sleep(LATE);
         self.gone.push((start, Instant::now()));
         *while_gone += strayed(tallies) - before;
@@ -299,13 +304,14 @@ fn judge(figures: &Figures, seen: &Seen, fleet: &Fleet, arguments: &Arguments, v
         strayed.1
     ));
     verdict.figure(format!(
-        "containers: {} before, {} after, {:.1} MiB at most; series {} before, {} after, {} at most",
+        "containers: {} before, {} after, {:.1} MiB at most; series {} before, {} after, {} at most, of at most {} endpoints",
         before.words(),
         after.words(),
         seen.rss_kib_most as f64 / 1024.0,
         series.0,
         series.1,
-        seen.series_most
+        seen.series_most,
+        seen.endpoints_most
     ));
     verdict.show(&gets);
     verdict.holds(gets.is_empty(), || format!("containers: {} GETs failed whose response had not begun", gets.len()));
@@ -324,8 +330,9 @@ fn judge(figures: &Figures, seen: &Seen, fleet: &Fleet, arguments: &Arguments, v
     verdict.holds(seen.sure_after.iter().all(|after| *after <= LATE), || {
         "containers: the engine was back for over a second, and not asked".into()
     });
-    verdict.holds(series.1 <= series.0 + SLACK_SERIES, || "containers: series are left over".into());
-    verdict.holds(seen.series_most <= series.0 + series.0 / 4 + SLACK_SERIES, || "containers: series grow".into());
+    verdict
+        .holds(seen.endpoints_most <= arguments.containers, || "containers: series of endpoints are left over".into());
+    verdict.holds(series.1 <= series.0 + SERVICES * WAYS_TO_FAIL, || "containers: series grow".into());
     verdict.holds(after.in_flight == 0.0, || "containers: requests still count as in flight".into());
     verdict.holds(!after.has_leaked_since(before), || "containers: descriptors are left over".into());
     verdict.holds(!after.has_grown_since(before), || "containers: memory grows".into());

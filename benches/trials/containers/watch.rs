@@ -66,6 +66,7 @@ pub struct Seen {
     pub sure_after: Vec<Duration>,
     pub rss_kib_most: u64,
     pub series_most: usize,
+    pub endpoints_most: usize,
 }
 
 /// How long something was not as it is to be.
@@ -150,15 +151,26 @@ pub fn watch(folder: &Path, admin: SocketAddr, pid: u32, book: &Book, stop: &Ato
         if measured.is_none_or(|at| now - at > MEASURE_EVERY) {
             measured = Some(now);
             seen.rss_kib_most = seen.rss_kib_most.max(process::rss_kib(pid));
-            seen.series_most = seen.series_most.max(series(admin)?);
+            let series = Series::count(admin)?;
+            seen.series_most = seen.series_most.max(series.all);
+            seen.endpoints_most = seen.endpoints_most.max(series.endpoints);
         }
         std::thread::sleep(LOOK);
     }
     Ok(seen)
 }
 
-/// How many series the gateway has.
-pub fn series(admin: SocketAddr) -> io::Result<usize> {
-    let page = probe::get(admin, "/metrics")?.body;
-    Ok(page.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count())
+/// How many series the gateway has, and how many endpoints they name.
+pub struct Series {
+    pub all: usize,
+    pub endpoints: usize,
+}
+
+impl Series {
+    pub fn count(admin: SocketAddr) -> io::Result<Series> {
+        let page = probe::get(admin, "/metrics")?.body;
+        let lines = || page.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let named = lines().filter_map(|line| line.split_once("endpoint=\"")?.1.split('"').next());
+        Ok(Series { all: lines().count(), endpoints: named.collect::<BTreeSet<&str>>().len() })
+    }
 }
