@@ -38,8 +38,14 @@ pub fn become_container(words: &[String]) -> io::Result<()> {
     origins.serve()
 }
 
-/// Who lives and listens, by name: its service, and where it answers.
-pub fn alive(folder: &Path) -> io::Result<BTreeMap<String, (usize, SocketAddr)>> {
+/// A service by its number, and an address of it.
+pub type At = (usize, SocketAddr);
+
+/// Who lives and listens, by the names of their first days.
+pub type Alive = BTreeMap<String, At>;
+
+/// Looks who does.
+pub fn alive(folder: &Path) -> io::Result<Alive> {
     let mut alive = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -6,11 +6,14 @@ use std::time::Instant;
 
 /// One book for a trial.
 pub struct Book {
-    entries: Mutex<BTreeMap<String, Entry>>,
+    entries: Mutex<Entries>,
     way: Mutex<Way>,
 }
 
-/// A container, by the name of its first day.
+/// Containers, by the names of their first days.
+pub type Entries = BTreeMap<String, Entry>;
+
+/// A container.
 #[derive(Clone)]
 pub struct Entry {
     /// What it is called now.
@@ -48,7 +51,7 @@ impl Book {
         self.lock().values_mut().for_each(|entry| entry.unfit = false);
     }
 
-    pub fn entries(&self) -> BTreeMap<String, Entry> {
+    pub fn entries(&self) -> Entries {
         self.lock().clone()
     }
 
@@ -60,7 +63,7 @@ impl Book {
         *self.way.lock().unwrap_or_else(PoisonError::into_inner) = way;
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::alive::alive;
-use super::book::{Book, Way};
+use super::alive::{Alive, At, alive};
+use super::book::{Book, Entries, Way};
 use super::{SERVICES, service};
 use crate::probe;
 use crate::process;
@@ -25,9 +25,9 @@ const MEASURE_EVERY: Duration = Duration::from_millis(500);
 /// What is served: by service and address, the name that it is shown with; and whether its list is kept without being sure of it.
 pub struct Served {
     /// Those that get requests.
-    pub up: BTreeMap<(usize, SocketAddr), String>,
+    pub up: BTreeMap<At, String>,
     /// All that are known.
-    pub found: BTreeMap<(usize, SocketAddr), String>,
+    pub found: BTreeMap<At, String>,
     pub stale: usize,
 }
 
@@ -72,8 +72,8 @@ pub struct Seen {
 /// How long something was not as it is to be.
 #[derive(Default)]
 pub struct Delays {
-    since: BTreeMap<(usize, SocketAddr), Instant>,
-    told: BTreeSet<((usize, SocketAddr), Instant)>,
+    since: BTreeMap<At, Instant>,
+    told: BTreeSet<(At, Instant)>,
     pub longest: Duration,
     /// Those that took too long, in words.
     pub late: Vec<String>,
@@ -83,7 +83,7 @@ pub struct Delays {
 
 impl Delays {
     /// These are not as they are to be, now. Nothing counts before `open`.
-    fn note(&mut self, now: Instant, open: Instant, wrong: BTreeMap<(usize, SocketAddr), String>) {
+    fn note(&mut self, now: Instant, open: Instant, wrong: BTreeMap<At, String>) {
         let before = self.since.len();
         self.since.retain(|at, _| wrong.contains_key(at));
         self.ended += (before - self.since.len()) as u64;
@@ -106,12 +106,10 @@ impl Delays {
 pub fn watch(folder: &Path, admin: SocketAddr, pid: u32, book: &Book, stop: &AtomicBool) -> io::Result<Seen> {
     let mut seen = Seen::default();
     let (mut last, mut measured) = (Instant::now(), None::<Instant>);
-    let mut awaits_change = None;
+    let mut knows_it_is_gone = false;
     while !stop.load(Ordering::Acquire) {
         let way = book.way();
-        // what dies from here on is found dead at the next look
-        let alive = alive(folder)?;
-        let entries = book.entries();
+        let (alive, entries) = (alive(folder)?, book.entries());
         let served = Served::ask(admin)?;
         let now = Instant::now();
         seen.longest_pause = seen.longest_pause.max(now - last);
@@ -119,34 +117,18 @@ pub fn watch(folder: &Path, admin: SocketAddr, pid: u32, book: &Book, stop: &Ato
         seen.looks += 1;
         match way {
             Way::OpenSince(open) => {
-                let fit: BTreeMap<(usize, SocketAddr), (&str, &str)> = alive
-                    .iter()
-                    .filter_map(|(first, place)| {
-                        let entry = entries.get(first).filter(|entry| !entry.unfit)?;
-                        Some((*place, (&**first, &*entry.name)))
-                    })
-                    .collect();
-                let dead = served.up.iter().filter(|(at, _)| !fit.contains_key(at));
-                seen.dead_served.note(now, open, dead.map(|(at, name)| (*at, name.clone())).collect());
-                let missed = fit.iter().filter(|(at, _)| !served.found.contains_key(at));
-                seen.alive_missed.note(now, open, missed.map(|(at, (first, _))| (*at, (*first).to_owned())).collect());
-                let other =
-                    fit.iter().filter(|(at, (_, name))| served.found.get(at).is_some_and(|shown| shown != name));
-                seen.wrong_name.note(now, open, other.map(|(at, (_, name))| (*at, (*name).to_owned())).collect());
+                seen.compare(now, open, &served, &alive, &entries);
+                if knows_it_is_gone && served.stale == 0 {
+                    seen.sure_after.push(now - open);
+                    knows_it_is_gone = false;
+                }
             }
-            Way::GoneSince(_) => {}
-        }
-        // the moments when the gateway itself notices
-        match (way, awaits_change) {
-            (Way::GoneSince(since), None) if served.stale == SERVICES => {
-                seen.stale_after.push(now - since);
-                awaits_change = Some(());
+            Way::GoneSince(gone) => {
+                if !knows_it_is_gone && served.stale == SERVICES {
+                    seen.stale_after.push(now - gone);
+                    knows_it_is_gone = true;
+                }
             }
-            (Way::OpenSince(since), Some(())) if served.stale == 0 => {
-                seen.sure_after.push(now - since);
-                awaits_change = None;
-            }
-            _ => {}
         }
         if measured.is_none_or(|at| now - at > MEASURE_EVERY) {
             measured = Some(now);
@@ -158,6 +140,23 @@ pub fn watch(folder: &Path, admin: SocketAddr, pid: u32, book: &Book, stop: &Ato
         std::thread::sleep(LOOK);
     }
     Ok(seen)
+}
+
+impl Seen {
+    /// What is served beside what is alive, while the engine can be asked since `open`.
+    fn compare(&mut self, now: Instant, open: Instant, served: &Served, alive: &Alive, entries: &Entries) {
+        let fit = alive.iter().filter_map(|(first, at)| {
+            let entry = entries.get(first).filter(|entry| !entry.unfit)?;
+            Some((*at, (first, &entry.name)))
+        });
+        let fit: BTreeMap<At, (&String, &String)> = fit.collect();
+        let dead = served.up.iter().filter(|(at, _)| !fit.contains_key(at));
+        self.dead_served.note(now, open, dead.map(|(at, name)| (*at, name.clone())).collect());
+        let missed = fit.iter().filter(|(at, _)| !served.found.contains_key(at));
+        self.alive_missed.note(now, open, missed.map(|(at, (first, _))| (*at, (*first).clone())).collect());
+        let misnamed = fit.iter().filter(|(at, (_, name))| served.found.get(at).is_some_and(|shown| shown != *name));
+        self.wrong_name.note(now, open, misnamed.map(|(at, (_, name))| (*at, (*name).clone())).collect());
+    }
 }
 
 /// How many series the gateway has, and how many endpoints they name.
