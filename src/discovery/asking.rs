@@ -165,7 +165,7 @@ mod tests {
         // a name that nobody seeks any more does not speak for the source
         lately.tell(&board, &a, seen(None));
         assert!(board.sources()[0].up);
-        board.retain(&BTreeSet::from([b.clone()]));
+        board.retain(&BTreeSet::from([b.clone()]), &BTreeSet::from([SourceKind::Dns]));
         lately.forget(&a);
         lately.tell(&board, &b, Err("no answer".into()));
         assert!(!board.sources()[0].up);
