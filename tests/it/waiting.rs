@@ -11,12 +11,17 @@ fn one_at_a_time(origin: &Origin, wait: &str) -> Gateway {
     Gateway::start(&format!("threads: 2\n{}", pool([member(origin, "max_conns: 1")], &format!("wait: {{ {wait} }}"))))
 }
 
-/// Sends a request and waits until the gateway holds `in_all` of them.
+/// Sends a request and waits until `in_all` of them are at an endpoint or stand in line.
 #[track_caller]
 fn send(gateway: &Gateway, target: &str, in_all: usize) -> Client {
     let mut client = gateway.connect();
     client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"));
-    gateway.expect_metric("http_requests_in_flight", in_all as f64);
+    eventually(PATIENCE, || {
+        let app = gateway.shows("/api/v1/upstreams/app");
+        let endpoints = app["endpoints"].as_array().expect("endpoints").iter();
+        let at_endpoints: u64 = endpoints.filter_map(|endpoint| endpoint["in_flight"].as_u64()).sum();
+        (app["waiting"].as_u64().map(|waiting| waiting + at_endpoints) == Some(in_all as u64)).then_some(())
+    });
     client
 }
 
