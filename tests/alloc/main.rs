@@ -6,7 +6,7 @@ mod counting;
 
 use counting::Counting;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ use wharf::table::compile::{Parts, compile};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Addresses of this test alone.
-const GATEWAY: &str = "127.79.1.1:18081";
-const ORIGIN: &str = "127.79.1.1:18082";
+/// Ports of the address of this run alone, which no other test listens at.
+const GATEWAY: u16 = 18081;
+const ORIGIN: u16 = 18082;
 
 /// Allocations for a GET in steady state.
 const ALLOCATIONS_MAX: f64 = 3.0;
@@ -74,14 +74,20 @@ fn bytes_of_a_route() -> f64 {
     held as f64 / ROUTES as f64
 }
 
+fn at(port: u16) -> SocketAddr {
+    let [high, low] = (std::process::id() as u16).to_be_bytes();
+    SocketAddr::from(([127, 250, high, low], port))
+}
+
 fn let_requests_through() {
-    let origin = TcpListener::bind(ORIGIN).expect("the origin's address is free");
+    let (gateway, origin_at) = (at(GATEWAY), at(ORIGIN));
+    let origin = TcpListener::bind(origin_at).expect("the origin's address is free");
     thread::spawn(move || serve(&origin));
     let configuration = format!(
         "version: 1
 threads: 1
-listeners: {{ web: {{ address: \"{GATEWAY}\", keepalive: {{ requests: 1000000 }} }} }}
-upstreams: {{ users: {{ endpoints: [\"{ORIGIN}\"], keepalive: {{ requests: 1000000 }} }} }}
+listeners: {{ web: {{ address: \"{gateway}\", keepalive: {{ requests: 1000000 }} }} }}
+upstreams: {{ users: {{ endpoints: [\"{origin_at}\"], keepalive: {{ requests: 1000000 }} }} }}
 routes: [{{ match: {{ path: /v1/user/* }}, upstream: users }}]
 observability: {{ access_log: {{ output: none }}, log: {{ level: error }} }}
 "
@@ -112,7 +118,7 @@ observability: {{ access_log: {{ output: none }}, log: {{ level: error }} }}
 fn connect() -> TcpStream {
     let end = Instant::now() + PATIENCE;
     loop {
-        match TcpStream::connect(GATEWAY) {
+        match TcpStream::connect(at(GATEWAY)) {
             Ok(stream) => {
                 stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
                 stream.set_nodelay(true).expect("a socket option");
