@@ -2,9 +2,10 @@
 
 use crate::http::clock::{Moment, Span};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// The most claims that are held; further ones are left out.
+/// The most claims that are held. One that nobody makes any more yields to one that somebody makes; further ones are left out.
 pub const CLAIMS_MAX: usize = 1000;
 /// A claim outlives the last container that made it by this: a service that is stopped and started again is answered for as one without
 /// endpoints meanwhile, and its clients are not told that there is no such page.
@@ -25,14 +26,20 @@ pub struct Claim {
 
 impl PartialEq for Claim {
     fn eq(&self, other: &Claim) -> bool {
-        self.service == other.service && self.place() == other.place()
+        self.key() == other.key()
     }
 }
 
+/// What two services cannot both have: a host and a path.
+type Place<'c> = (Option<&'c str>, Option<&'c str>);
+
 impl Claim {
-    /// What two services cannot both have.
-    fn place(&self) -> (Option<&str>, Option<&str>) {
+    fn place(&self) -> Place<'_> {
         (self.host.as_deref(), self.path.as_deref())
+    }
+
+    fn key(&self) -> (&str, Place<'_>) {
+        (&self.service, self.place())
     }
 }
 
@@ -41,6 +48,8 @@ impl Claim {
 pub struct Claims {
     held: Vec<Held>,
     holds: Arc<[Claim]>,
+    /// Claims that somebody makes and for which there was no room.
+    left_out: usize,
 }
 
 #[derive(Debug)]
@@ -62,22 +71,50 @@ impl Claims {
 
     /// These are made now, the oldest first.
     pub fn heard(&mut self, claims: Vec<Claim>, now: Moment) {
+        // an engine may list any number of them: each is looked at once
+        let mut made: HashMap<_, usize> = HashMap::new();
+        let mut services: HashMap<Place<'_>, HashSet<&str>> = HashMap::new();
+        for (n, claim) in claims.iter().enumerate() {
+            made.entry(claim.key()).or_insert(n);
+            services.entry(claim.place()).or_default().insert(&claim.service);
+        }
+        let mut new: BTreeMap<usize, &Claim> = made.values().filter_map(|n| Some((*n, claims.get(*n)?))).collect();
         for held in &mut self.held {
-            match claims.iter().find(|claim| **claim == held.claim) {
+            match made.get(&held.claim.key()).and_then(|n| new.remove(n)) {
                 Some(claim) => *held = Held { claim: claim.clone(), since: None, refused: held.refused },
                 None => _ = held.since.get_or_insert(now),
             }
         }
         // one that came to nothing leaves nothing, and who asks for the place of one that is gone need not wait for it
-        let is_wanted =
-            |held: &Held| claims.iter().any(|claim| *claim != held.claim && claim.place() == held.claim.place());
-        self.held.retain(|held| held.since.is_none() || !held.refused && !is_wanted(held));
-        for claim in claims {
-            if self.held.len() < CLAIMS_MAX && !self.held.iter().any(|held| held.claim == claim) {
-                self.held.push(Held { claim, since: None, refused: false });
-            }
-        }
+        let is_wanted = |claim: &Claim| {
+            services.get(&claim.place()).is_some_and(|of| of.iter().any(|service| **service != *claim.service))
+        };
+        self.held.retain(|held| held.since.is_none() || !held.refused && !is_wanted(&held.claim));
+        self.make_room(new.len());
+        let room = CLAIMS_MAX.saturating_sub(self.held.len());
+        self.left_out = new.len().saturating_sub(room);
+        let held = |claim: &Claim| Held { claim: claim.clone(), since: None, refused: false };
+        self.held.extend(new.into_values().take(room).map(held));
         self.settle(now);
+    }
+
+    /// Lets go of claims that nobody makes any more, for so many new ones: first of those that are gone for longest.
+    fn make_room(&mut self, wanted: usize) {
+        let room = CLAIMS_MAX.saturating_sub(self.held.len());
+        let mut gone: Vec<Moment> = self.held.iter().filter_map(|held| held.since).collect();
+        gone.sort_unstable();
+        let mut yielding = wanted.saturating_sub(room).min(gone.len());
+        let Some(last) = yielding.checked_sub(1).and_then(|last| gone.get(last)).copied() else { return };
+        self.held.retain(|held| {
+            let yields = yielding > 0 && held.since.is_some_and(|since| since <= last);
+            yielding -= usize::from(yields);
+            !yields
+        });
+    }
+
+    /// How many claims there was no room for.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// The claims that hold at `now`. The same ones are the same allocation.
@@ -114,6 +151,7 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn claim(service: &str, host: &str) -> Claim {
         Claim { service: service.into(), host: Some(host.into()), path: None, by: format!("{service}-1").into() }
@@ -172,7 +210,63 @@ mod tests {
     #[test]
     fn no_more_are_held_than_are_allowed() {
         let mut claims = Claims::default();
-        claims.heard((0..2 * CLAIMS_MAX).map(|n| claim("shop", &n.to_string())).collect(), at(1));
-        assert_eq!(services(&mut claims, 1).len(), CLAIMS_MAX);
+        let many = |n: usize| (0..n).map(|n| claim("shop", &n.to_string())).collect::<Vec<_>>();
+        claims.heard([many(2 * CLAIMS_MAX), many(2 * CLAIMS_MAX)].concat(), at(1));
+        assert_eq!((services(&mut claims, 1).len(), claims.left_out()), (CLAIMS_MAX, CLAIMS_MAX));
+        claims.heard(many(7), at(2));
+        assert_eq!((claims.made().len(), claims.left_out()), (7, 0));
+    }
+
+    #[test]
+    fn those_that_are_gone_take_no_room_from_those_that_are_made() {
+        let mut claims = Claims::default();
+        claims.heard((0..CLAIMS_MAX).map(|n| claim("old", &n.to_string())).collect(), at(1));
+        claims.heard((0..CLAIMS_MAX / 2).map(|n| claim("old", &n.to_string())).collect(), at(2));
+        claims.heard(vec![claim("shop", "a")], at(3));
+        let held = services(&mut claims, 3);
+        assert_eq!((held.len(), held.last().map(String::as_str)), (CLAIMS_MAX, Some("shop")));
+        // the one that was gone for longest yielded
+        assert_eq!(claims.hold(at(3))[CLAIMS_MAX / 2].host.as_deref(), Some(&*format!("{}", CLAIMS_MAX / 2 + 1)));
+        assert_eq!(claims.left_out(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_heard_what_is_made_holds_and_what_had_a_place_stands_before_who_came_later(
+            heard in prop::collection::vec(
+                (prop::collection::vec((0_u8..4, 0_u8..4), 0..6), 0_u64..40, prop::collection::vec(any::<bool>(), 4)),
+                1..12,
+            ),
+        ) {
+            let mut claims = Claims::default();
+            let (mut now, mut before): (u64, Vec<Claim>) = (1, Vec::new());
+            for (made, pause, refused) in heard {
+                now += pause;
+                let made: Vec<Claim> =
+                    made.iter().map(|(service, host)| claim(&service.to_string(), &host.to_string())).collect();
+                claims.heard(made.clone(), at(now));
+                let held = claims.hold(at(now)).to_vec();
+                prop_assert!(Arc::ptr_eq(&claims.hold(at(now)), &claims.hold(at(now))));
+                prop_assert!(made.iter().all(|claim| held.contains(claim)));
+                prop_assert!(held.iter().enumerate().all(|(n, claim)| !held[..n].contains(claim)));
+                // who stays keeps its turn
+                let stayed = |all: &[Claim], other: &[Claim]| {
+                    all.iter().filter(|claim| other.contains(claim)).cloned().collect::<Vec<_>>()
+                };
+                prop_assert_eq!(stayed(&before, &held), stayed(&held, &before));
+                // nobody waits for a place that is not made any more
+                for gone in held.iter().filter(|claim| !made.contains(claim)) {
+                    prop_assert!(!made.iter().any(|claim| claim.place() == gone.place()));
+                }
+                prop_assert!(claims.due().is_none_or(|due| due > at(now)));
+                let refused: Vec<Claim> =
+                    held.iter().zip(refused.iter().cycle()).filter(|(_, no)| **no).map(|(claim, _)| claim.clone()).collect();
+                claims.refuse(refused.iter());
+                before = held;
+            }
+            claims.heard(Vec::new(), at(now));
+            let end = claims.due().map_or(at(now), |due| due + LINGER);
+            prop_assert_eq!(claims.hold(end).len(), 0);
+        }
     }
 }
