@@ -1,10 +1,11 @@
 //! What all sources have said: the endpoints of each service that somebody seeks, and how the sources are. One for a process; it
 //! outlives reloads.
 
-use super::claim::{Claim, Claims};
+use super::claim::{CLAIMS_MAX, Claim, Claims};
 use super::doubts::Doubts;
 use super::found::Found;
 use super::kept::{CONFIRM, Kept};
+use super::sentence::{sentence, sentences};
 use super::sought::{Sought, SourceKind};
 use crate::http::clock::Moment;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,6 +128,9 @@ impl Board {
         state.services.retain(|sought, _| wanted.contains(sought));
         // who is not asked any more knows nothing of what is to come
         state.sources.retain(|source, _| asked.contains(source));
+        if !asked.contains(&SourceKind::Docker) {
+            state.claims = Claims::default();
+        }
         self.publish(&state);
     }
 
@@ -173,6 +177,7 @@ impl Board {
                 }
             }
             News::Failed { source, service: None, why } => {
+                let why = sentence(&why);
                 let known = sources.entry(source).or_default();
                 if known.failure.is_none() {
                     log::warn!("discovery: {} cannot say, the endpoints found last are kept: {why}", source.word());
@@ -195,6 +200,11 @@ impl Board {
             }
             News::Warnings { source, warnings } => {
                 let known = sources.entry(source).or_default();
+                let mut warnings = sentences(warnings.iter());
+                if source == SourceKind::Docker && claims.left_out() > 0 {
+                    let more = claims.left_out();
+                    warnings.insert(format!("{more} more routes are asked for than the {CLAIMS_MAX} that are held"));
+                }
                 warn(source, &known.warnings, &warnings);
                 known.warnings = warnings;
             }
@@ -235,7 +245,7 @@ impl Board {
         let mut state = self.state();
         state.claims.refuse(refused.iter().map(|(claim, _)| claim));
         if let Some(known) = state.sources.get_mut(&source) {
-            let whys = refused.iter().map(|(_, why)| why.clone()).collect();
+            let whys = sentences(refused.iter().map(|(_, why)| why));
             warn(source, &known.refused, &whys);
             known.refused = whys;
         }

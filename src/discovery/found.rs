@@ -1,5 +1,6 @@
 //! What a source has found: an endpoint, in the words that all sources share.
 
+use super::sentence::sentence;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -24,8 +25,14 @@ pub struct Found {
 }
 
 /// The endpoints of a service in order, each address once, and not too many: what two sets are compared by. Of those that share an
-/// address, one that takes requests counts before one that does not.
+/// address, one that takes requests counts before one that does not. One without a port is none, and what else a source may not say
+/// is made what it may.
 pub fn tidy(mut found: Vec<Found>) -> Box<[Found]> {
+    found.retain(|f| f.address.port() != 0 && !f.address.ip().is_unspecified());
+    for f in &mut found {
+        f.weight = f.weight.max(1);
+        f.name = sentence(&f.name).into();
+    }
     found.sort_by(|a, b| {
         let key = |f: &Found| (f.address, f.leaving, f.healthy == Some(false));
         key(a).cmp(&key(b)).then_with(|| a.cmp(b))
@@ -51,5 +58,19 @@ mod tests {
         };
         let tidied = tidy(vec![of("a", true), of("b", false), of("c", false)]);
         assert_eq!(&*tidied, [of("b", false)]);
+    }
+
+    #[test]
+    fn what_an_agent_may_not_write_is_not_taken_at_its_word() {
+        let of = |address: &str, weight, name: &str| Found {
+            address: address.parse().unwrap(),
+            weight,
+            backup: false,
+            name: name.into(),
+            leaving: false,
+            healthy: None,
+        };
+        let odd = vec![of("10.0.0.1:0", 1, "a"), of("0.0.0.0:80", 1, "a"), of("10.0.0.1:80", 0, "a\nb")];
+        assert_eq!(&*tidy(odd), [of("10.0.0.1:80", 1, "a\\nb")]);
     }
 }

@@ -11,6 +11,7 @@ pub mod found;
 pub mod kept;
 pub mod names;
 mod resolver;
+mod sentence;
 pub mod services;
 mod settings;
 pub mod sought;
