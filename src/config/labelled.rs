@@ -4,6 +4,7 @@ use super::form::{Form, HOST};
 use super::include::Shelf;
 use super::name::check_name;
 use super::node::{Kind, Node};
+use super::rank::{covers, rank};
 use super::reading::Reading;
 use super::section::Sectioned;
 use super::shape::Shape;
@@ -19,6 +20,9 @@ use std::collections::HashMap;
 
 /// What the names of routes and upstreams begin with that stand in no file. No name in a file has a colon.
 const LABELLED: &str = "docker:";
+
+/// The longest path in a label, in bytes: it is a name of a route and stands in every series of it.
+const PATH_LONGEST: usize = 256;
 
 pub(super) const HOSTS: Form<Box<[Spanned<HostPattern>]>> = Form {
     form: "a list of hosts",
@@ -102,14 +106,14 @@ impl Document {
         };
         check_name(service).map_err(|complaint| wrong("service", complaint))?;
         let host = host.as_deref().map(HostPattern::parse).transpose().map_err(|complaint| wrong("host", complaint))?;
-        let path = PathPattern::parse(path.as_deref().unwrap_or("/*")).and_then(plain);
+        let path = short(path.as_deref().unwrap_or("/*")).and_then(PathPattern::parse).and_then(plain);
         let path = path.map_err(|complaint| wrong("path", complaint))?;
         terms.allows(host.as_ref()).map_err(|complaint| wrong("host", complaint))?;
         let upstream = known.get(service).cloned().unwrap_or_else(|| format!("{LABELLED}{service}").into());
         let route =
             route(MatchConfig { host, path, methods: None, headers: [].into(), query: [].into() }, upstream, terms);
+        let label = if claim.host.is_some() { "host" } else { "path" };
         if let Some(other) = self.routes.iter().find(|other| tie(&route, other)) {
-            let label = if claim.host.is_some() { "host" } else { "path" };
             let taken = match &other.action {
                 ActionConfig::Upstream(of) if other.is_labelled() => {
                     format!("taken already, by the upstream `{}`", of.value)
@@ -121,6 +125,17 @@ impl Document {
                 true => Ok(()),
                 false => Err(wrong(label, Complaint::new(format!("`{}` is {taken}", route.pattern())))),
             };
+        }
+        let of_file = || self.routes.iter().filter(|other| !other.is_labelled());
+        let refused = |what: &str, other: &RouteConfig| {
+            let name = other.name();
+            Err(wrong(label, Complaint::new(format!("`{}` {what} of the route `{name}` of the file", route.pattern()))))
+        };
+        if let Some(other) = of_file().find(|other| rank(&route, other).is_lt() && covers(&route, other)) {
+            return refused("would take all requests", other);
+        }
+        if let Some(other) = of_file().find(|other| rank(other, &route).is_lt() && covers(other, &route)) {
+            return refused("would get none of the requests", other);
         }
         if !known.contains_key(service) {
             let (name, config) =
@@ -145,6 +160,13 @@ impl LabelledConfig {
                 Err(Complaint::new(format!("`{host}` is not among {WHERE} of the gateway's file")))
             }
         }
+    }
+}
+
+fn short(path: &str) -> Result<&str, Complaint> {
+    match path.len() > PATH_LONGEST {
+        true => Err(Complaint::new(format!("a path in a label has at most {PATH_LONGEST} bytes"))),
+        false => Ok(path),
     }
 }
 
@@ -195,105 +217,4 @@ fn upstream_of(service: &str) -> Option<(Spanned<Box<str>>, UpstreamConfig)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::parse;
-    use super::*;
-
-    const FILE: &str = "version: 1\nlisteners: { web: { address: \":8080\" } }\n\
-        upstreams: { cart: { discover: { docker: cart } } }\n\
-        routes:\n  - { name: front, match: { host: shop.test, path: /* }, upstream: cart }\n";
-
-    fn document(routes: &str) -> Document {
-        let text = format!("{FILE}discovery: {{ docker: {{ routes: {routes} }} }}\n");
-        parse("gateway.yaml", &text).map_err(|report| report.render(false)).unwrap()
-    }
-
-    fn claim(service: &str, place: &str) -> Claim {
-        let (host, path) =
-            place.split_once('/').map_or((place, None), |(host, path)| (host, Some(format!("/{path}").into())));
-        Claim {
-            service: service.into(),
-            host: (!host.is_empty()).then(|| host.into()),
-            path,
-            by: format!("{service}-1").into(),
-        }
-    }
-
-    /// Routes beside those of the file with their upstreams, and what was refused.
-    fn label(document: &mut Document, claims: &[Claim]) -> (String, String) {
-        let mut refused: Vec<String> = document.label(claims).into_iter().map(|(_, why)| why).collect();
-        refused.sort();
-        let routes = document.routes.iter().filter(|route| route.is_labelled());
-        let shown = routes.map(|route| format!("{} {}", route.name(), route.action.upstreams().next().unwrap().value));
-        (shown.collect::<Vec<_>>().join(", "), refused.join(", "))
-    }
-
-    #[test]
-    fn a_service_of_the_file_keeps_its_upstream_and_another_gets_one() {
-        let mut document = document("{}");
-        let (routes, refused) =
-            label(&mut document, &[claim("cart", "shop.test/cart/*"), claim("users", "users.test")]);
-        assert_eq!(routes, "docker:shop.test/cart/* cart, docker:users.test/* docker:users");
-        assert_eq!(refused, "");
-        assert_eq!(document.upstreams.len(), 2);
-        // and all of it goes as it came
-        assert_eq!(label(&mut document, &[]), (String::new(), String::new()));
-        assert_eq!((document.upstreams.len(), document.routes.len()), (1, 1));
-        assert!(document.upstreams.get("docker:users").is_none());
-    }
-
-    #[test]
-    fn what_the_file_says_comes_first_and_then_whoever_was_there_first() {
-        let mut document = document("{}");
-        let claims = [
-            claim("bad", "Shop.test"),
-            claim("users", "a.test/x"),
-            claim("bad", "a.test/x"),
-            claim("users", "A.test/x"),
-        ];
-        let (routes, refused) = label(&mut document, &claims);
-        assert_eq!(routes, "docker:a.test/x docker:users");
-        assert_eq!(
-            refused,
-            "container bad-1: label wharf.host: `a.test/x` is taken already, by the upstream `docker:users`, \
-             container bad-1: label wharf.host: `shop.test/*` is taken already, by the route `front` of the file"
-        );
-    }
-
-    #[test]
-    fn what_labels_get_wrong_is_said_in_the_words_of_the_file() {
-        let of = |claim: Claim| label(&mut document("{}"), &[claim]);
-        for (place, said) in [
-            ("a.test:80", "label wharf.host: a host is matched without its port; write `a.test`"),
-            ("a b/x", "label wharf.host: "),
-            ("/~ x", "label wharf.path: "),
-            ("/x{", "label wharf.path: "),
-        ] {
-            let (routes, refused) = of(claim("users", place));
-            assert_eq!(routes, "", "{place}");
-            assert!(refused.starts_with(&format!("container users-1: {said}")), "{place}: {refused}");
-        }
-        let regex = Claim { path: Some("~ ^/x".into()), ..claim("users", "a.test") };
-        assert!(of(regex).1.ends_with("label wharf.path: a regular expression stands in the gateway's file alone"));
-        assert!(of(claim("no name", "a.test")).1.contains("label wharf.service: ` ` cannot stand in a name"));
-        assert_eq!(of(claim("${HOME}", "a.test")).0, "");
-    }
-
-    #[test]
-    fn hosts_that_are_not_allowed_are_refused() {
-        let mut document = document("{ hosts: [\"*.apps.test\", one.test], listeners: [web] }");
-        let places = ["a.apps.test", "*.b.apps.test", "one.test", "apps.test", "*.one.test", "evil.test", "/x"];
-        let claims: Vec<Claim> = places.iter().map(|place| claim("users", place)).collect();
-        let (routes, refused) = label(&mut document, &claims);
-        assert_eq!(routes.matches("docker:users").count(), 3, "{routes}");
-        assert_eq!(refused.matches("is not among").count(), 3, "{refused}");
-        assert!(refused.contains("container users-1: label wharf.host: is missing"), "{refused}");
-        assert!(document.routes.iter().filter(|route| route.is_labelled()).all(|route| route.listeners.is_some()));
-    }
-
-    #[test]
-    fn nothing_is_granted_where_it_was_not_asked_for() {
-        let mut document = parse("gateway.yaml", FILE).map_err(|report| report.render(false)).unwrap();
-        assert_eq!(label(&mut document, &[claim("users", "a.test")]), (String::new(), String::new()));
-    }
-}
+mod tests;
