@@ -43,10 +43,19 @@ pub struct Sources {
 /// The routes that containers ask for.
 #[derive(Default)]
 struct Labels {
-    /// Those of the document that is about to be in force; nothing where containers are not to ask for any.
-    next: Option<Arc<[Claim]>>,
+    /// Those of the document that is about to be in force.
+    next: Asked,
     /// Those of the one that is.
-    current: Option<Arc<[Claim]>>,
+    current: Asked,
+}
+
+/// The routes that containers ask for beside one document.
+#[derive(Clone, Default)]
+struct Asked {
+    /// Nothing where they are not to ask for any.
+    claims: Option<Arc<[Claim]>>,
+    /// What cannot be granted, and why.
+    refused: Arc<[(Claim, String)]>,
 }
 
 impl Sources {
@@ -68,7 +77,7 @@ impl Sources {
     pub fn prepare(self: &Arc<Self>, document: &mut Document, material: &Material) -> Result<(), String> {
         let (services, sources) = (wanted(document), asked(document));
         if sources.is_empty() {
-            self.labels().next = None;
+            self.labels().next = Asked::default();
             return Ok(());
         }
         // who runs is asked as before until the document is in force
@@ -85,22 +94,32 @@ impl Sources {
         let docker = labelled.then_some(SourceKind::Docker).into_iter().collect();
         self.board.wait_for(&services, &docker, PATIENCE);
         let claims = labelled.then(|| self.board.claims());
-        self.board.refuse(&document.label(claims.as_deref().unwrap_or_default()));
+        let refused = document.label(claims.as_deref().unwrap_or_default()).into();
         self.board.seek(&wanted(document));
-        self.labels().next = claims;
+        self.labels().next = Asked { claims, refused };
         Ok(())
+    }
+
+    /// What was prepared last is of a document that is not in force.
+    pub fn discard_labels(&self) {
+        let mut labels = self.labels();
+        labels.next = labels.current.clone();
     }
 
     /// Whether containers ask for other routes than those in force.
     pub fn has_other_labels(&self) -> bool {
         let claims = self.board.claims();
-        self.labels().current.as_ref().is_some_and(|current| !Arc::ptr_eq(current, &claims))
+        self.labels().current.claims.as_ref().is_some_and(|current| !Arc::ptr_eq(current, &claims))
     }
 
     /// What was prepared last is in force, or came to nothing.
     pub fn settle_labels(&self) {
-        let mut labels = self.labels();
-        labels.current = labels.next.clone();
+        let refused = {
+            let mut labels = self.labels();
+            labels.current = labels.next.clone();
+            Arc::clone(&labels.current.refused)
+        };
+        self.board.refuse(&refused);
     }
 
     fn labels(&self) -> MutexGuard<'_, Labels> {

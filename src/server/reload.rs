@@ -150,6 +150,7 @@ fn attempt(gateway: &Gateway, why: Why, content: &mut Content) -> (Result<Outcom
             log::info!("reloaded (generation {}): {}", outcome.generation, outcome.changes);
         }
         Err(refusal) => {
+            gateway.sources.discard_labels();
             gateway.program.reload_failed();
             log::error!("reload refused, the table before stays in force\n{}", refusal.text);
         }
