@@ -9,6 +9,8 @@ use std::time::SystemTime;
 
 /// Tries that are remembered.
 const RECENT_MAX: usize = 32;
+/// Those among them that containers asked for may be so many before the oldest of them goes first.
+const LABELS_MAX: usize = RECENT_MAX / 2;
 /// Bytes of what is remembered of one.
 const WORDS_MAX: usize = 4096;
 /// Tries whose details are remembered, and the bytes of one's.
@@ -139,7 +141,11 @@ impl History {
             standing.last = attempt.clone();
         }
         if recent.len() >= RECENT_MAX {
-            recent.pop_front();
+            // containers that come and go leave the tries that somebody made in sight
+            let labels = |attempt: &Attempt| attempt.why == Why::Labels;
+            let oldest =
+                recent.iter().position(labels).filter(|_| recent.iter().filter(|a| labels(a)).count() > LABELS_MAX);
+            recent.remove(oldest.unwrap_or(0));
         }
         recent.push_back(attempt);
         if let Some(attempt) = recent.iter_mut().rev().filter(|attempt| attempt.details.is_some()).nth(DETAILED_MAX) {
@@ -206,6 +212,19 @@ mod tests {
         let recent = history.recent();
         assert_eq!(recent.len(), RECENT_MAX);
         assert!(recent.iter().all(|a| a.result.as_ref().is_err_and(|e| e.len() <= WORDS_MAX + 3)));
+    }
+
+    #[test]
+    fn containers_that_come_and_go_leave_what_somebody_did_in_sight() {
+        let history = History::starting("a".into(), SystemTime::UNIX_EPOCH, None);
+        let refused = || Err(Refusal::new("no"));
+        (0..8).for_each(|_| history.note(Why::File, &refused()));
+        (0..1000).for_each(|_| history.note(Why::Labels, &refused()));
+        let recent = history.recent();
+        assert_eq!(recent.len(), RECENT_MAX);
+        assert_eq!(recent.iter().filter(|attempt| attempt.why == Why::File).count(), 8);
+        (0..RECENT_MAX).for_each(|_| history.note(Why::Signal, &refused()));
+        assert!(history.recent().iter().filter(|attempt| attempt.why == Why::Labels).count() <= LABELS_MAX);
     }
 
     #[test]
