@@ -129,9 +129,10 @@ impl Claims {
     }
 
     /// These cannot be granted, and all others can.
-    pub fn refuse<'c>(&mut self, refused: impl Iterator<Item = &'c Claim> + Clone) {
+    pub fn refuse<'c>(&mut self, refused: impl Iterator<Item = &'c Claim>) {
+        let refused: HashSet<_> = refused.map(Claim::key).collect();
         for held in &mut self.held {
-            held.refused = refused.clone().any(|claim| *claim == held.claim);
+            held.refused = refused.contains(&held.claim.key());
         }
     }
 

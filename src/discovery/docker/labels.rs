@@ -19,6 +19,9 @@ const SWARM: &str = "com.docker.swarm.service.name";
 
 /// The most hosts, and the most paths, that are read of one container.
 const PLACES_MAX: usize = 16;
+/// The longest host, path or service that is taken up, in bytes: longer ones are refused by whoever reads them, and need not be kept until
+/// then.
+const WORD_LONGEST: usize = 512;
 
 impl Container {
     /// The service that it belongs to: the one that it names, or, where it asks for routes without naming one, what it was made for.
@@ -47,18 +50,19 @@ impl Container {
     pub fn claims(&self, service: &str) -> (Vec<Claim>, Vec<Wrong>) {
         let mut odd = Vec::new();
         let (hosts, paths) = (self.list(HOST, &mut odd), self.list(PATH, &mut odd));
-        if hosts.is_empty() && paths.is_empty() {
-            odd.push(
-                self.wrong(
-                    ENABLE,
-                    "a route needs `wharf.host`, `wharf.path` or both (`wharf.path=/*` for every request)",
-                ),
-            );
+        if hosts.is_none() && paths.is_none() {
+            let said = "a route needs `wharf.host`, `wharf.path` or both (`wharf.path=/*` for every request)";
+            odd.push(self.wrong(ENABLE, said));
             return (Vec::new(), odd);
         }
-        let any = |list: Vec<Box<str>>| match list.is_empty() {
-            true => vec![None],
-            false => list.into_iter().map(Some).collect(),
+        if service.len() > WORD_LONGEST {
+            odd.push(self.wrong(SERVICE, "is too long for a name"));
+            return (Vec::new(), odd);
+        }
+        // a label that is there and says nothing, such as one whose variable is not set, does not stand for everything
+        let any = |list: Option<Vec<Box<str>>>| match list {
+            None => vec![None],
+            Some(list) => list.into_iter().map(Some).collect(),
         };
         let (hosts, paths) = (any(hosts), any(paths));
         let claim = |host: &Option<Box<str>>, path: &Option<Box<str>>| Claim {
@@ -70,19 +74,25 @@ impl Container {
         (hosts.iter().flat_map(|host| paths.iter().map(move |path| claim(host, path))).collect(), odd)
     }
 
-    /// What a label lists.
-    fn list(&self, label: &str, odd: &mut Vec<Wrong>) -> Vec<Box<str>> {
-        let Some(text) = self.label(label) else { return Vec::new() };
+    /// What a label lists, if it is there.
+    fn list(&self, label: &str, odd: &mut Vec<Wrong>) -> Option<Vec<Box<str>>> {
+        let text = self.label(label)?;
         let mut items: Vec<Box<str>> =
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect();
         if items.is_empty() {
-            odd.push(self.wrong(label, "is empty"));
+            odd.push(self.wrong(label, "is empty: no route is made (leave the label out for any)"));
+        }
+        if let Some(long) = items.iter().find(|item| item.len() > WORD_LONGEST) {
+            odd.push(
+                self.wrong(label, &format!("`{}…` is too long, so that nothing of the label counts", shown(long))),
+            );
+            items.clear();
         }
         if items.len() > PLACES_MAX {
             odd.push(self.wrong(label, &format!("lists {}, of which the first {PLACES_MAX} count", items.len())));
             items.truncate(PLACES_MAX);
         }
-        items
+        Some(items)
     }
 }
 
@@ -125,15 +135,30 @@ mod tests {
         assert_eq!(all, ("a.test/x/* a.test/y b.test/x/* b.test/y".into(), String::new()));
         assert_eq!(of(json!({"wharf.host": "a.test"})).0, "a.test");
         assert_eq!(of(json!({"wharf.path": "/x"})).0, "-/x");
-        let (none, odd) = of(json!({"wharf.enable": "true", "wharf.host": ""}));
+        let (none, odd) = of(json!({"wharf.enable": "true"}));
         assert_eq!(none, "");
-        assert_eq!(
-            odd,
-            "container cart-1: label wharf.host: is empty; container cart-1: label wharf.enable: a route needs \
-                         `wharf.host`, `wharf.path` or both (`wharf.path=/*` for every request)"
-        );
+        assert!(odd.starts_with("container cart-1: label wharf.enable: a route needs `wharf.host`, "), "{odd}");
+        // a variable that was not set is not every host, nor every path
+        for labels in
+            [json!({"wharf.host": "", "wharf.path": "/*"}), json!({"wharf.host": "a.test", "wharf.path": " ,"})]
+        {
+            let (none, odd) = of(labels);
+            assert_eq!(none, "");
+            assert!(odd.ends_with(": is empty: no route is made (leave the label out for any)"), "{odd}");
+        }
         let many = vec!["/x"; 99].join(",");
         assert_eq!(container(&json!({"wharf.path": many})).claims("cart").0.len(), PLACES_MAX);
+    }
+
+    #[test]
+    fn words_without_end_are_not_taken_up() {
+        let long = "x".repeat(WORD_LONGEST + 1);
+        let hosts = container(&json!({ "wharf.host": format!("a.test,{long}"), "wharf.path": "/x" }));
+        let (claims, odd) = hosts.claims("cart");
+        assert!(claims.is_empty(), "the path alone was not asked for");
+        assert!(odd[0].starts_with("container cart-1: label wharf.host: `xxx") && odd[0].len() < 300, "{odd:?}");
+        let (claims, odd) = container(&json!({ "wharf.path": "/x" })).claims(&long);
+        assert!(claims.is_empty() && odd == ["container cart-1: label wharf.service: is too long for a name"]);
     }
 
     #[test]
