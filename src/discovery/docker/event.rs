@@ -59,6 +59,15 @@ pub enum Meaning {
 }
 
 impl Event {
+    /// One of which nothing is known but that it was.
+    pub fn unknown() -> Event {
+        Event { kind: Box::default(), action: Box::default(), actor: Actor::default(), time_ns: 0 }
+    }
+
+    pub fn is_unknown(&self) -> bool {
+        self.kind.is_empty()
+    }
+
     /// The container that it is about.
     pub fn container(&self) -> Option<&str> {
         match &*self.kind {

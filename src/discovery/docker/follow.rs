@@ -51,8 +51,10 @@ pub async fn follow(board: Arc<Board>, settings: Settings) {
         };
         let Err(why) = session.run().await;
         heard_ns = session.heard_ns;
-        if session.lived {
-            pause = PAUSE;
+        match session.lived {
+            true => pause = PAUSE,
+            // what was missed may be what breaks sessions off: the next one begins with now
+            false => heard_ns = None,
         }
         board.hear(News::Failed { source: SourceKind::Docker, service: None, why });
         sleep(pause).await;

@@ -62,6 +62,9 @@ pub enum Todo {
 impl Known {
     /// Takes an event at `now`.
     pub fn hear(&mut self, event: &Event, now: Moment) -> Todo {
+        if event.is_unknown() {
+            return Todo::List;
+        }
         let Some(id) = event.container() else { return Todo::Nothing };
         if !event.is_labelled() && !self.containers.iter().any(|container| *container.id == *id) {
             return Todo::Nothing;

@@ -144,7 +144,7 @@ impl Wire {
         let engine = &self.place.engine;
         let late = || format!("{engine} does not answer within {} s", ANSWER_PATIENCE.as_secs());
         let body = timeout(ANSWER_PATIENCE, send(&self.place, &path)).await.map_err(|_| late())??;
-        Ok(Events { body, read: Vec::new() })
+        Ok(Events { body, read: Vec::new(), skips: false })
     }
 
     /// Where the engine's host is reached from here.
@@ -168,22 +168,29 @@ pub struct Events {
     body: Incoming,
     /// What came and was not taken.
     read: Vec<u8>,
+    /// What comes up to the end of the line belongs to an event that is too long.
+    skips: bool,
 }
 
 impl Events {
-    /// The next event; an error when there will be no more. Nothing is lost when the wait is given up.
+    /// The next event, of which nothing is known where it is too long; an error when there will be no more. Nothing is lost when the wait is
+    /// given up.
     pub async fn next(&mut self) -> Result<Event, String> {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.read) {
                 let line: Vec<u8> = self.read.drain(..=end).collect();
-                if line.trim_ascii().is_empty() {
+                if std::mem::take(&mut self.skips) || line.trim_ascii().is_empty() {
                     continue;
                 }
                 return serde_json::from_slice(&line)
                     .map_err(|e| format!("the engine tells nonsense in its events: {e}"));
             }
             if self.read.len() > EVENT_MAX {
-                return Err("the engine tells an event without end".to_owned());
+                self.read.clear();
+                // anybody's container may have labels of any length
+                if !std::mem::replace(&mut self.skips, true) {
+                    return Ok(Event::unknown());
+                }
             }
             match frame(&mut self.body).await {
                 Some(Ok(bytes)) => self.read.extend_from_slice(&bytes),

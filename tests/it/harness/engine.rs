@@ -25,6 +25,8 @@ struct State {
     /// What a list waits for.
     slow: AtomicBool,
     listeners: Mutex<Vec<UnixStream>>,
+    /// What it tells of the past to those who ask for it.
+    past: Mutex<String>,
     stopped: AtomicBool,
     lists: AtomicUsize,
     stop_signal: Mutex<String>,
@@ -107,6 +109,11 @@ impl ScriptedEngine {
         self.state.listeners.lock().unwrap().retain_mut(|to| to.write_all(chunk.as_bytes()).is_ok());
     }
 
+    /// Tells this to whoever asks what was before it listened.
+    pub fn remembers(&self, text: &str) {
+        *self.state.past.lock().unwrap() = text.to_owned();
+    }
+
     /// Every list is answered so; `None` for the containers.
     pub fn answers(&self, list: Option<(u16, &str)>) {
         *self.state.list.lock().unwrap() = list.map(|(status, body)| (status, body.to_owned()));
@@ -164,7 +171,8 @@ impl State {
                 break;
             }
         }
-        let path = request.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+        let target = request.split(' ').nth(1).unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut say = |status: u16, body: &str| {
             let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
@@ -183,7 +191,9 @@ impl State {
             say(status, &body);
         } else if path.ends_with("/events") {
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-            if stream.write_all(head.as_bytes()).is_ok() {
+            let past = if query.contains("&since=") { self.past.lock().unwrap().clone() } else { String::new() };
+            let past = if past.is_empty() { past } else { format!("{:x}\r\n{past}\r\n", past.len()) };
+            if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(past.as_bytes())).is_ok() {
                 self.listeners.lock().unwrap().push(stream);
             }
         } else if path.contains("/containers/") {
