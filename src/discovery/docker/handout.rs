@@ -4,9 +4,10 @@
 use super::Settings;
 use super::follow::follow;
 use crate::discovery::{Board, Claim, Found, News, SourceKind};
+use crate::value::open_regular;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -93,11 +94,13 @@ fn write(out: &Path, handout: &Handout) -> io::Result<()> {
 
 fn read(path: &Path) -> Result<Handout, String> {
     let shown = path.display();
-    let size = std::fs::metadata(path).map_err(|e| format!("{shown} cannot be read: {e}"))?.len();
-    if size > BYTES_MAX {
+    let unread = |e: io::Error| format!("{shown} cannot be read: {e}");
+    // whoever may write there may put anything in its place, and may go on to write
+    let mut bytes = Vec::new();
+    open_regular(path).map_err(unread)?.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unread)?;
+    if bytes.len() as u64 > BYTES_MAX {
         return Err(format!("{shown} is larger than {} MiB", BYTES_MAX >> 20));
     }
-    let bytes = std::fs::read(path).map_err(|e| format!("{shown} cannot be read: {e}"))?;
     let handout: Handout =
         serde_json::from_slice(&bytes).map_err(|e| format!("{shown} is not what an agent writes: {e}"))?;
     match handout.version {
