@@ -126,7 +126,8 @@ impl Document {
                 false => Err(wrong(label, Complaint::new(format!("`{}` is {taken}", route.pattern())))),
             };
         }
-        let of_file = || self.routes.iter().filter(|other| !other.is_labelled());
+        let of_file =
+            || self.routes.iter().filter(|other| other.matches.host == route.matches.host && !other.is_labelled());
         let refused = |what: &str, other: &RouteConfig| {
             let name = other.name();
             Err(wrong(label, Complaint::new(format!("`{}` {what} of the route `{name}` of the file", route.pattern()))))
