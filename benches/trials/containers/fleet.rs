@@ -205,7 +205,7 @@ impl<'b> Fleet<'b> {
         let port = format!("wharf.port={PORT}");
         let mut arguments = vec!["run", "--detach", "--name", &slot.name, "--network", "shop"];
         arguments.extend(["--label", &label, "--label", &port]);
-        if slot.nth % RESTARTED == 0 {
+        if slot.nth.is_multiple_of(RESTARTED) {
             arguments.extend(["--restart", "always"]);
         }
         let check = format!("wget -q -O /dev/null http://127.0.0.1:{PORT}/health/1?length=1");
@@ -246,7 +246,7 @@ impl<'b> Fleet<'b> {
         let pid = engine.say(&["inspect", "--format", "{{.State.Pid}}", &slot.name])?;
         let pid = pid.parse().ok().filter(|pid| *pid > 0).ok_or(io::ErrorKind::NotFound)?;
         process::signal(pid, Signal::KILL)?;
-        slot.state = if slot.nth % RESTARTED == 0 { State::Running } else { State::Stopped };
+        slot.state = if slot.nth.is_multiple_of(RESTARTED) { State::Running } else { State::Stopped };
         Ok(())
     }
 
