@@ -131,6 +131,10 @@ impl Connector<'_> {
             Poll::Pending
         })
         .await?;
+        // who died while it was waited for may have left its address to a container of another service
+        if !self.errand.upstream.pool.has(self.endpoint) {
+            return Err(Refusal::Endpoint(Failure::ConnectRefused));
+        }
         self.errand.upstream.stats.connected(self.errand.worker.number, client.now().since(began));
         Ok(IdleConnection { stream: opened, requests: 0, opened: began, idle_since: began })
     }

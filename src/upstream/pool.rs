@@ -125,6 +125,11 @@ impl Pool {
         Guard::into_inner(self.lasting.members())
     }
 
+    /// Whether this is one of its endpoints still: when it is not, its address may be somebody else's.
+    pub fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.lasting.members().iter().any(|member| Arc::ptr_eq(member, endpoint))
+    }
+
     /// Looks at the entries' addresses again. True when the endpoints changed.
     pub fn refresh(&self, now: Moment) -> bool {
         self.lasting.refresh(self.number, &self.listed(), &self.rules, now)

@@ -1,5 +1,7 @@
 //! Upstreams whose endpoints are containers: against an engine that follows a script. `docker_engine.rs` has a real one.
 
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -104,6 +106,36 @@ fn a_container_that_is_told_to_stop_finishes_what_it_has_and_gets_nothing_new() 
         assert_eq!(slow.join().unwrap(), "a");
     });
     assert_eq!(a.requests().len(), 1);
+}
+
+/// Something that listens at an address of its own, and takes no more connections until it accepts those that wait.
+fn full() -> (TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind((own_address(), 3000)).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200));
+    (listener, std::iter::from_fn(|| connect().ok()).collect())
+}
+
+#[test]
+fn an_address_that_a_container_left_while_a_connection_was_waited_for_gets_no_request() {
+    let ((listener, waiting), b) = (full(), Origin::named("b"));
+    let engine = ScriptedEngine::start(vec![container("a", listener.local_addr().unwrap())]);
+    let gateway = gateway(&engine);
+    engine.expect_listener();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| gateway.get("/").text());
+        let in_flight = || gateway.shows("/api/v1/upstreams/app")["endpoints"][0]["in_flight"] == 1;
+        eventually(PATIENCE, || in_flight().then_some(()));
+        engine.set(vec![container("b", b.address())]);
+        engine.tell("start", "b", "");
+        engine.tell("die", "a", "");
+        expect(&gateway, &["b up"]);
+        // what listens there now is somebody else: the kernel goes on to knock, and is let in
+        let mut late = (0..).map(|_| listener.accept().unwrap().0).nth(waiting.len()).unwrap();
+        assert_eq!(late.read(&mut [0; 1]).unwrap(), 0, "a request came");
+        assert_eq!(asked.join().unwrap(), "b");
+    });
 }
 
 #[test]
