@@ -18,8 +18,8 @@ pub type Entries = BTreeMap<String, Entry>;
 pub struct Entry {
     /// What it is called now.
     pub name: String,
-    /// Though it may live, it is paused or told to stop.
-    pub unfit: bool,
+    /// Though it may live, it does nothing.
+    pub paused: bool,
 }
 
 /// Whether the gateway has a way to the engine.
@@ -34,21 +34,9 @@ impl Book {
         Book { entries: Mutex::default(), way: Mutex::new(Way::OpenSince(Instant::now())) }
     }
 
-    /// This container is called so, and to be served while it lives.
-    pub fn fit(&self, first_name: &str, name: &str) {
-        self.lock().insert(first_name.to_owned(), Entry { name: name.to_owned(), unfit: false });
-    }
-
-    /// It is not to be served any more, even if it lives.
-    pub fn unfit(&self, first_name: &str) {
-        if let Some(entry) = self.lock().get_mut(first_name) {
-            entry.unfit = true;
-        }
-    }
-
-    /// Who lives is to be served, whatever was done before: an engine that starts has started again what it was told to.
-    pub fn all_fit(&self) {
-        self.lock().values_mut().for_each(|entry| entry.unfit = false);
+    /// This container is called so, and is paused or is not.
+    pub fn note(&self, first_name: &str, name: &str, paused: bool) {
+        self.lock().insert(first_name.to_owned(), Entry { name: name.to_owned(), paused });
     }
 
     pub fn entries(&self) -> Entries {

@@ -184,11 +184,11 @@ impl<'b> Fleet<'b> {
         slot.state = match &*state {
             "" => State::Absent,
             "running" | "restarting" => {
-                self.book.fit(&slot.first_name, &slot.name);
+                self.book.note(&slot.first_name, &slot.name, false);
                 State::Running
             }
             "paused" => {
-                self.book.fit(&slot.first_name, &slot.name);
+                self.book.note(&slot.first_name, &slot.name, false);
                 engine.say(&["unpause", &slot.name])?;
                 State::Running
             }
@@ -200,7 +200,7 @@ impl<'b> Fleet<'b> {
     fn create(&self, engine: &Engine, slot: &mut Slot) -> io::Result<()> {
         let service = slot.nth % SERVICES;
         slot.name = slot.first_name.clone();
-        self.book.fit(&slot.first_name, &slot.name);
+        self.book.note(&slot.first_name, &slot.name, false);
         let label = format!("wharf.service={}", self::service(service));
         let port = format!("wharf.port={PORT}");
         let mut arguments = vec!["run", "--detach", "--name", &slot.name, "--network", "shop"];
@@ -227,15 +227,13 @@ impl<'b> Fleet<'b> {
     }
 
     fn start_one(&self, engine: &Engine, slot: &mut Slot) -> io::Result<()> {
-        self.book.fit(&slot.first_name, &slot.name);
+        self.book.note(&slot.first_name, &slot.name, false);
         engine.say(&["start", &slot.name])?;
         slot.state = State::Running;
         Ok(())
     }
 
-    /// Ends one. From now on it is not to be served.
     fn end(&self, engine: &Engine, slot: &mut Slot, command: &[&str], after: State) -> io::Result<()> {
-        self.book.unfit(&slot.first_name);
         engine.say(&[command, &[&*slot.name]].concat())?;
         slot.state = after;
         Ok(())
@@ -252,17 +250,14 @@ impl<'b> Fleet<'b> {
 
     fn pause(&self, engine: &Engine, slot: &Slot) -> io::Result<()> {
         engine.say(&["pause", &slot.name])?;
-        self.book.unfit(&slot.first_name);
+        self.book.note(&slot.first_name, &slot.name, true);
         std::thread::sleep(Duration::from_millis(fastrand::u64(PAUSE_MS)));
-        self.book.fit(&slot.first_name, &slot.name);
+        self.book.note(&slot.first_name, &slot.name, false);
         engine.say(&["unpause", &slot.name]).map(drop)
     }
 
     fn restart(&self, engine: &Engine, slot: &Slot) -> io::Result<()> {
-        self.book.unfit(&slot.first_name);
-        let restarted = engine.say(&["restart", "--time", "1", &slot.name]);
-        self.book.fit(&slot.first_name, &slot.name);
-        restarted.map(drop)
+        engine.say(&["restart", "--time", "1", &slot.name]).map(drop)
     }
 
     fn rename(&self, engine: &Engine, slot: &mut Slot) -> io::Result<()> {
@@ -270,7 +265,7 @@ impl<'b> Fleet<'b> {
         let name = format!("{}-{}", slot.first_name, slot.renamed);
         engine.say(&["rename", &slot.name, &name])?;
         slot.name = name;
-        self.book.fit(&slot.first_name, &slot.name);
+        self.book.note(&slot.first_name, &slot.name, false);
         Ok(())
     }
 }

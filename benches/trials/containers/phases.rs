@@ -151,7 +151,6 @@ impl<'a> Phases<'a> {
         self.while_gone(|phases| {
             engine.kill()?;
             std::thread::sleep(ENGINE_DOWN);
-            fleet.book.all_fit();
             engine.start_again()?;
             fleet.book.way_is(Way::OpenSince(Instant::now()));
             fleet.bring_all_up(&engine)?;

@@ -146,7 +146,7 @@ impl Seen {
     /// What is served beside what is alive, while the engine can be asked since `open`.
     fn compare(&mut self, now: Instant, open: Instant, served: &Served, alive: &Alive, entries: &Entries) {
         let fit = alive.iter().filter_map(|(first, at)| {
-            let entry = entries.get(first).filter(|entry| !entry.unfit)?;
+            let entry = entries.get(first).filter(|entry| !entry.paused)?;
             Some((*at, (first, &entry.name)))
         });
         let fit: BTreeMap<At, (&String, &String)> = fit.collect();
