@@ -58,9 +58,9 @@ pub struct Arguments {
     /// Milliseconds that an idle gateway may take to stop in `stop`
     #[arg(long, default_value_t = 200)]
     pub stop_within: u64,
-    /// Containers of `containers`
-    #[arg(long, default_value_t = 50)]
-    pub containers: usize,
+    /// Containers of `containers`, at most 240
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(3..=240))]
+    pub containers: u8,
     /// Minutes of `soak` and `containers`
     #[arg(long, default_value_t = 5.0)]
     pub minutes: f64,

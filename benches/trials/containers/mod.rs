@@ -35,15 +35,16 @@ pub fn run(program: &Path, arguments: &Arguments, verdict: &mut Verdict) -> io::
     if let Some(lacks) = Engine::lacks() {
         return Err(io::Error::other(lacks));
     }
+    let count = usize::from(arguments.containers);
     let place = Place::new("containers", arguments.keep)?;
     let engine = Engine::start(0, &[])?;
     let door_socket = engine.folder().join("door.sock");
     let door = Door::open_at(&door_socket, &engine.socket())?;
     let book = Book::new();
-    let fleet = Fleet::start(engine, arguments.containers, &book)?;
+    let fleet = Fleet::start(engine, count, &book)?;
     let gateway = Gateway::start(program, &place, &configuration(&place, &door_socket, arguments))?;
-    all_served(&place, arguments.containers)?;
-    let phases = Phases::new(&place, &fleet, door, arguments.containers);
+    all_served(&place, count)?;
+    let phases = Phases::new(&place, &fleet, door, count);
     let stop = AtomicBool::new(false);
     let (figures, seen) = std::thread::scope(|scope| {
         let watching = scope.spawn(|| watch::watch(&fleet.folder(), place.admin(), gateway.pid, &book, &stop));
@@ -52,7 +53,7 @@ pub fn run(program: &Path, arguments: &Arguments, verdict: &mut Verdict) -> io::
         let seen = watching.join().map_err(|_| io::Error::other("the watch panicked"))?;
         io::Result::Ok((figures?, seen?))
     })?;
-    judge::judge(&figures, &seen, &fleet, arguments.containers, verdict);
+    judge::judge(&figures, &seen, &fleet, count, verdict);
     let again = Executions::read(&fleet.record())?.begun_again();
     verdict.holds(again.is_empty(), || format!("containers: POSTs that reached an endpoint twice: {again:?}"));
     Ok(())
