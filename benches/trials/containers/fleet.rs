@@ -23,6 +23,9 @@ const TURN: Duration = Duration::from_secs(2);
 const RESTARTED: usize = 4;
 const CHECKED: usize = 10;
 
+/// How often the engine may refuse to have one run that is to.
+const REFUSED_MAX: u32 = 5;
+
 /// How long one is paused, in milliseconds.
 const PAUSE_MS: std::ops::Range<u64> = 300..2000;
 
@@ -118,13 +121,7 @@ impl<'b> Fleet<'b> {
         let next = AtomicU64::new(0);
         let up = || {
             while let Some(slot) = self.slots.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-                self.look(engine, &mut slot)?;
-                match slot.state {
-                    State::Running => {}
-                    State::Stopped => self.start_one(engine, &mut slot)?,
-                    State::Absent => self.create(engine, &mut slot)?,
-                }
+                self.bring_up(engine, &mut slot.lock().unwrap_or_else(PoisonError::into_inner))?;
             }
             Ok(())
         };
@@ -132,6 +129,26 @@ impl<'b> Fleet<'b> {
             let hands: Vec<_> = (0..HANDS).map(|_| scope.spawn(up)).collect();
             hands.into_iter().try_for_each(|hand| hand.join().map_err(|_| io::Error::other("a hand panicked"))?)
         })
+    }
+
+    /// Has one run. An engine that was killed may know of a process that it cannot start beside: then there is to be another container.
+    fn bring_up(&self, engine: &Engine, slot: &mut Slot) -> io::Result<()> {
+        let mut refused = 0;
+        loop {
+            self.look(engine, slot)?;
+            let done = match slot.state {
+                State::Running => return Ok(()),
+                State::Stopped => self.start_one(engine, slot),
+                State::Absent => self.create(engine, slot),
+            };
+            match done {
+                Ok(()) => return Ok(()),
+                Err(error) if refused == REFUSED_MAX => return Err(error),
+                Err(_) => refused += 1,
+            }
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            let _ = engine.say(&["rm", "--force", &slot.name]);
+        }
     }
 
     /// What was done to them, in words.
