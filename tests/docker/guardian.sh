@@ -21,7 +21,10 @@ docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes
 docker network ls --quiet --filter type=custom | xargs --no-run-if-empty docker network rm
 kill $engine
 wait $engine
-# an engine that was killed leaves its mounts
+# an engine that was killed leaves its mounts, and may forget who runs
+for shim in $(grep -lF "$here/exec" /proc/[0-9]*/cmdline | cut -d / -f 3); do
+    kill -9 $(cat "/proc/$shim/task/$shim/children") "$shim"
+done
 grep " $here/" /proc/mounts | cut -d ' ' -f 2 | sort -r | xargs --no-run-if-empty umount --lazy
 cd /
 rm -rf --one-file-system "$here"
