@@ -51,10 +51,8 @@ pub async fn follow(board: Arc<Board>, settings: Settings) {
         };
         let Err(why) = session.run().await;
         heard_ns = session.heard_ns;
-        match session.lived {
-            true => pause = PAUSE,
-            // what was missed may be what breaks sessions off: the next one begins with now
-            false => heard_ns = None,
+        if session.lived {
+            pause = PAUSE;
         }
         board.hear(News::Failed { source: SourceKind::Docker, service: None, why });
         sleep(pause).await;
@@ -148,7 +146,13 @@ impl Session<'_> {
                         due.tell_soon();
                     }
                 }
-                event = events.next() => self.hear(&event?, &wire, &mut asked, &mut due),
+                event = events.next() => {
+                    if events.is_nonsense {
+                        // it would be told again to whoever asks for what was missed
+                        self.heard_ns = None;
+                    }
+                    self.hear(&event?, &wire, &mut asked, &mut due);
+                }
             }
         }
     }

@@ -144,7 +144,7 @@ impl Wire {
         let engine = &self.place.engine;
         let late = || format!("{engine} does not answer within {} s", ANSWER_PATIENCE.as_secs());
         let body = timeout(ANSWER_PATIENCE, send(&self.place, &path)).await.map_err(|_| late())??;
-        Ok(Events { body, read: Vec::new(), skips: false })
+        Ok(Events { body, read: Vec::new(), skips: false, is_nonsense: false })
     }
 
     /// Where the engine's host is reached from here.
@@ -170,6 +170,8 @@ pub struct Events {
     read: Vec<u8>,
     /// What comes up to the end of the line belongs to an event that is too long.
     skips: bool,
+    /// The last that came was no event.
+    pub is_nonsense: bool,
 }
 
 impl Events {
@@ -182,8 +184,9 @@ impl Events {
                 if std::mem::take(&mut self.skips) || line.trim_ascii().is_empty() {
                     continue;
                 }
-                return serde_json::from_slice(&line)
-                    .map_err(|e| format!("the engine tells nonsense in its events: {e}"));
+                let event = serde_json::from_slice(&line);
+                self.is_nonsense = event.is_err();
+                return event.map_err(|e| format!("the engine tells nonsense in its events: {e}"));
             }
             if self.read.len() > EVENT_MAX {
                 self.read.clear();
