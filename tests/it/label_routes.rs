@@ -8,17 +8,17 @@ use crate::harness::*;
 const ROUTES: &str = "discovery: { docker: { endpoint: \"ENGINE\", routes: {} } }\n";
 
 /// A gateway whose file says this beside where the engine is; containers may ask for routes.
-fn gateway(engine: &ScriptedEngine, file: &str) -> Gateway {
+pub fn gateway(engine: &ScriptedEngine, file: &str) -> Gateway {
     Gateway::start(&written(engine, file))
 }
 
-fn written(engine: &ScriptedEngine, file: &str) -> String {
+pub fn written(engine: &ScriptedEngine, file: &str) -> String {
     let section = if file.contains("discovery:") { String::new() } else { ROUTES.to_owned() };
     format!("{section}{file}").replace("ENGINE", &format!("unix://{}", engine.socket().display()))
 }
 
 /// A container of a service that asks for the host, or the path.
-fn asking(name: &str, service: &str, origin: &Origin, place: &str) -> Value {
+pub fn asking(name: &str, service: &str, origin: &Origin, place: &str) -> Value {
     let mut container = container(name, origin.address());
     container["Labels"]["wharf.service"] = service.into();
     container["Labels"]["wharf.enable"] = "true".into();
@@ -28,14 +28,14 @@ fn asking(name: &str, service: &str, origin: &Origin, place: &str) -> Value {
 }
 
 /// What is answered for this host.
-fn answer(gateway: &Gateway, host: &str, path: &str) -> String {
+pub fn answer(gateway: &Gateway, host: &str, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     let response = gateway.ask(request);
     if response.status == 200 { response.text() } else { response.status.to_string() }
 }
 
 #[track_caller]
-fn expect(gateway: &Gateway, host: &str, path: &str, wanted: &str) {
+pub fn expect(gateway: &Gateway, host: &str, path: &str, wanted: &str) {
     eventually(PATIENCE, || (answer(gateway, host, path) == wanted).then_some(()));
 }
 

@@ -45,6 +45,7 @@ mod framing;
 mod header_edits;
 mod headers;
 mod heirs;
+mod label_attacks;
 mod label_routes;
 mod last_good;
 mod limits;
