@@ -139,15 +139,17 @@ fn origins_learn_who_it_is_and_nobody_can_say_so_for_himself() {
 fn a_connection_of_before_is_not_served_once_clients_must_prove_more() {
     let (servers, clients) = (Authority::new("Servers"), Authority::new("Clients"));
     let leaf = servers.issue(&[NAME]);
-    let plain = format!("{}{ROUTES}", listener(""));
-    let open = format!("{}{ROUTES}", secured(&[&leaf], ""));
-    let safe = format!("{}{ROUTES}", yaml(&leaf, &clients.file(), ""));
+    // one worker: once it speaks TLS to somebody, everybody is spoken TLS to
+    let plain = format!("threads: 1\n{}{ROUTES}", listener(""));
+    let open = format!("threads: 1\n{}{ROUTES}", secured(&[&leaf], ""));
+    let safe = format!("threads: 1\n{}{ROUTES}", yaml(&leaf, &clients.file(), ""));
     let gateway = Gateway::start(&plain);
     let mut bare = gateway.connect();
     assert_eq!(bare.get("/before").text(), "secret");
     gateway.reload(&open);
     let visitor = Visitor::to(NAME, &servers).ready();
-    let mut kept = visitor.connect(gateway.address());
+    // the worker hears of it a moment later
+    let mut kept = eventually(PATIENCE, || visitor.try_connect(gateway.address()).ok());
     assert_eq!(kept.get("/before").text(), "secret");
     assert!(bare.get("/before").says_close(), "the listener without TLS is gone, as one that was removed");
     bare.expect_closed(PATIENCE);

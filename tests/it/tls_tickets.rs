@@ -132,8 +132,9 @@ fn who_came_by_a_listener_that_demands_nothing_is_kept_out_where_it_does() {
     let place = Place::new();
     let (certificate, ca) = (place.leaf.entry(), place.clients.file());
     for version in VERSIONS {
+        // one worker: once it keeps out one who has no ticket, it knows the listener
         let gateway = Gateway::start(&format!(
-            "listeners:\n  web: {{ address: \"HERE:21080\", tls: {{ certificates: [{certificate}] }} }}\n  \
+            "threads: 1\nlisteners:\n  web: {{ address: \"HERE:21080\", tls: {{ certificates: [{certificate}] }} }}\n  \
              safe: {{ address: \"HERE:21443\", tls: {{ certificates: [{certificate}], client_ca: {} }} }}\n{ROUTES}",
             ca.display()
         ));
@@ -142,9 +143,11 @@ fn who_came_by_a_listener_that_demands_nothing_is_kept_out_where_it_does() {
         is_kept_out(&gateway, gateway.on(21443), &thief);
         // also after another listener had the name of that one
         gateway.reload(&format!(
-            "listeners:\n  safe: {{ address: \"HERE:21080\", tls: {{ certificates: [{certificate}], client_ca: {} }} }}\n{ROUTES}",
+            "threads: 1\nlisteners:\n  safe: {{ address: \"HERE:21080\", tls: {{ certificates: [{certificate}], client_ca: {} }} }}\n{ROUTES}",
             ca.display()
         ));
+        let stranger = place.visitor(version).ready();
+        eventually(PATIENCE, || matches!(stranger.try_get(gateway.address(), "/"), Err(Ended::Alert(_))).then_some(()));
         is_kept_out(&gateway, gateway.address(), &thief);
     }
 }
