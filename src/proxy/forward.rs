@@ -40,7 +40,7 @@ pub async fn forward<C: Downstream>(
         deadline: client.now() + route.rules.timeouts.request,
         asked: asked.as_ref(),
     };
-    let (mut tried, mut was_sent) = (Tried::default(), false);
+    let (mut tried, mut was_sent, mut waited) = (Tried::default(), false, false);
     let mut next = errand.first(client, request.body.is_done(), ahead).await?;
     loop {
         let endpoint = Arc::clone(next.endpoint());
@@ -92,7 +92,10 @@ pub async fn forward<C: Downstream>(
                     None if was_sent => return Err(failure),
                     None => {
                         tried = Tried::default();
-                        errand.again(client, request.body.is_done(), ahead, failure).await?
+                        // who has stood in line is told so, also where the time runs out in an attempt
+                        let late = if waited { Failure::NoEndpoint } else { failure };
+                        waited = true;
+                        errand.again(client, request.body.is_done(), ahead, late).await?
                     }
                 };
                 upstream.stats.retried(worker.number, failure);
